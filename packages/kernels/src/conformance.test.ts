@@ -1,0 +1,45 @@
+// Every op, pass, variant and sample: the GPU against the float64 twin, each gradient against central differences, and
+// each refused shape with its message. The name of a failing test says what to rerun: `vitest -t "conv2d forward subgroup"`.
+import { afterAll, describe, expect, it } from 'vitest';
+import { openDevice } from './gpu/device.js';
+import { allOps } from './ops/index.js';
+import type { Op } from './ops/op.js';
+import { conformanceCases, gradientError, runCase } from './testing/conformance.js';
+
+const gpu = await openDevice();
+afterAll(() => gpu.close());
+
+function suite<S>(op: Op<S>): void {
+  describe(op.name, () => {
+    for (const one of conformanceCases(op)) {
+      const pass = op.passes[one.passName]!;
+      const variant = pass.variants.find(({ name }) => name === one.variant)!;
+      if (!variant.usable(one.shape, gpu.traits)) continue;
+      it(`${op.name} ${one.passName} ${one.variant} ${JSON.stringify(one.shape)}`, async () => {
+        for (const difference of await runCase(gpu, one)) {
+          expect(difference.error, JSON.stringify(difference)).toBeLessThanOrEqual(pass.tolerance);
+        }
+      });
+    }
+    for (const [passName, pass] of Object.entries(op.passes)) {
+      if (pass.differentiates === undefined) continue;
+      it(`${op.name} ${passName} gradient check`, () => {
+        for (const shape of op.samples) expect(gradientError(op, passName, shape), JSON.stringify(shape)).toBeLessThan(1e-6);
+      });
+    }
+    it(`${op.name} refuses bad shapes`, () => {
+      expect(op.errors.length).toBeGreaterThan(0);
+      for (const { shape, message } of op.errors) expect(() => op.check(shape)).toThrow(message);
+    });
+    it(`${op.name} runs at least one variant of each pass on every sample`, () => {
+      for (const [passName, pass] of Object.entries(op.passes)) {
+        for (const shape of op.samples) {
+          const usable = pass.variants.filter((variant) => variant.usable(shape, gpu.traits));
+          expect(usable.length, `${passName} ${JSON.stringify(shape)}`).toBeGreaterThan(0);
+        }
+      }
+    });
+  });
+}
+
+for (const op of allOps) suite(op);

@@ -1,0 +1,132 @@
+// The op contract: one folder an op, one declaration here described. Conformance tests, gradient checks and benchmarks
+// read nothing else.
+//
+// Layout inside a plan: activations are [N, H, W, C4] with the channels padded to C4 = a multiple of 4; padded channels
+// hold zero, in activations and in their gradients, and every op keeps them so. Weights are [O4, KH, KW, I4], padded with
+// zeros likewise. Everything is counted in 32-bit words.
+import type { Random } from '../testing/random.js';
+
+/** What the adapter can do, as far as the choice of a variant depends on it. */
+export interface DeviceTraits {
+  /** Lanes of a subgroup when the adapter has subgroups of one fixed size; otherwise 0. */
+  readonly subgroupSize: number;
+  readonly f16: boolean;
+  /** `cpu`: a software adapter such as lavapipe; its fast kernels keep everything in registers. */
+  readonly kind: 'cpu' | 'gpu';
+  /** Largest number of workgroups in one dimension. */
+  readonly maxWorkgroups: number;
+}
+
+/** Named host tensors as the float64 references see them; integers are held exactly. */
+export type Tensors = Record<string, Float64Array>;
+
+export interface TensorDeclaration<S> {
+  readonly name: string;
+  /** `in` is only read; `out` is written wholly; `inout` is updated in place. */
+  readonly role: 'in' | 'out' | 'inout';
+  readonly type: 'f32' | 'u32';
+  /** Length in 32-bit words. */
+  words(shape: S): number;
+  /** Test data for an `in` or `inout` tensor; standard normal by default. Must keep padded channels zero. */
+  fill?(shape: S, random: Random): ArrayLike<number>;
+  /** True when this tensor may be left out (a convolution without bias). */
+  optional?(shape: S): boolean;
+}
+
+/** One kernel launch. */
+export interface Dispatch {
+  /** The `.wgsl` file: `new URL('./forward.subgroup.wgsl', import.meta.url)`. */
+  readonly wgsl: URL;
+  /** Entry point, `main` unless told. */
+  readonly entryPoint?: string;
+  /** Values for `const NAME = ...;` declarations of the file. They make a different pipeline, so they never hold shapes. */
+  readonly constants?: Readonly<Record<string, number>>;
+  /** Storage bindings from @binding(1) on, by tensor name; `scratch` is the variant's scratch buffer. */
+  readonly bind: readonly string[];
+  /** The uniform struct at @binding(0), in order; a plain number is a u32 and `f32(x)` a float. Empty: no uniform. */
+  readonly uniforms: readonly (number | { readonly f32: number })[];
+  readonly workgroups: readonly [number, number, number];
+}
+
+export const f32 = (value: number): { readonly f32: number } => ({ f32: value });
+
+export interface Variant<S> {
+  /** Named after the algorithm, like its file: `subgroup`, `tiled`, `plain`. */
+  readonly name: string;
+  usable(shape: S, device: DeviceTraits): boolean;
+  /** Words of scratch memory that lives only while the dispatches of this pass run. */
+  scratchWords?(shape: S, device: DeviceTraits): number;
+  dispatches(shape: S, device: DeviceTraits): readonly Dispatch[];
+}
+
+/** How a gradient pass relates to its forward pass; what the gradient check differentiates. */
+export interface Differentiates<S> {
+  readonly pass: string;
+  /** Incoming gradients: name here -> name of the forward output it belongs to. */
+  readonly cotangents: Readonly<Record<string, string>>;
+  /** For a loss: forward output -> its constant cotangent, in place of a tensor. */
+  constantCotangents?(shape: S): Readonly<Record<string, number>>;
+  /** Gradients computed: name here -> name of the forward input. */
+  readonly gradients: Readonly<Record<string, string>>;
+}
+
+export interface Pass<S> {
+  readonly tensors: readonly TensorDeclaration<S>[];
+  /** Floating-point operations; a multiply-add is 2. */
+  flops(shape: S): number;
+  /** Bytes moved at least: every input read once, every output written once. Defaults to the tensors' sizes. */
+  bytes?(shape: S): number;
+  /** Largest allowed |gpu - reference| over the largest |reference| of the tensor. */
+  readonly tolerance: number;
+  /** The float64 twin: reads `in` and `inout` tensors, overwrites `inout` and sets `out` ones (already allocated). */
+  reference(shape: S, tensors: Tensors): void;
+  readonly differentiates?: Differentiates<S>;
+  /** In order of preference: the first usable one is taken unless a tuner chose another. The last one is usable everywhere. */
+  readonly variants: readonly Variant<S>[];
+}
+
+/** A shape that must be refused, with a piece of the message. */
+export interface ErrorSample<S> {
+  readonly shape: S;
+  readonly message: RegExp;
+}
+
+export interface Op<S> {
+  readonly name: string;
+  readonly passes: Readonly<Record<string, Pass<S>>>;
+  /** Throws ShapeError when the shape makes no sense. */
+  check(shape: S): void;
+  /** Shapes for conformance tests: ordinary, odd and degenerate ones. Small: the reference is slow. */
+  readonly samples: readonly S[];
+  readonly errors: readonly ErrorSample<S>[];
+}
+
+/** A shape that an op cannot compute. */
+export class ShapeError extends Error {
+  override readonly name = 'ShapeError';
+  constructor(op: string, message: string) {
+    super(`${op}: ${message}`);
+  }
+}
+
+/** Rounds a channel count up to the padded width used on the device. */
+export const padded = (channels: number): number => Math.ceil(channels / 4) * 4;
+
+/** Workgroup counts for `total` workgroups when one dimension holds at most `limit`: x * y >= total. Kernels guard the excess. */
+export function spread(total: number, limit: number): readonly [number, number, number] {
+  if (total <= limit) return [Math.max(1, total), 1, 1];
+  const y = Math.ceil(total / limit);
+  return [Math.ceil(total / y), y, 1];
+}
+
+/** The variant a pass runs for a shape on a device; throws when none is usable, naming op, pass and shape. */
+export function chooseVariant<S>(op: Op<S>, passName: string, shape: S, device: DeviceTraits, wanted?: string): Variant<S> {
+  const pass = op.passes[passName];
+  if (pass === undefined) throw new ShapeError(op.name, `has no pass "${passName}"; it has ${Object.keys(op.passes).join(', ')}`);
+  const variant = pass.variants.find((v) => (wanted === undefined || v.name === wanted) && v.usable(shape, device));
+  if (variant === undefined) {
+    const names = wanted ?? pass.variants.map((v) => v.name).join(', ');
+    throw new ShapeError(op.name, `no usable variant (${names}) of pass "${passName}" for ${JSON.stringify(shape)} on this adapter`);
+  }
+  return variant;
+}
