@@ -1,0 +1,2 @@
+// @n2n/trainer: data sets, model files, plans and training.
+export * from './random.js';
