@@ -1,2 +1,3 @@
 // @n2n/trainer: data sets, model files, plans and training.
-export * from './random.js';
+export * from './data/index.js';
+export { keyedRandom, type RandomStream } from './random.js';
