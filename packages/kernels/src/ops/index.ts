@@ -1,8 +1,17 @@
 // The op set: one line an op.
+import { activation } from './activation/index.js';
 import { add } from './add/index.js';
+import { softmaxCrossEntropy } from './softmaxCrossEntropy/index.js';
+import { logitMse } from './logitMse/index.js';
+import { softenedKl } from './softenedKl/index.js';
 import type { Op } from './op.js';
 
 /** Every op, for tests and benchmarks that run over all of them. The shape type differs from op to op. */
-export const allOps: readonly Op<unknown>[] = [add];
+export const allOps: readonly Op<unknown>[] = [add, softmaxCrossEntropy, logitMse, softenedKl, activation];
 
 export { add };
+export * from './softmaxCrossEntropy/index.js';
+export * from './logitMse/index.js';
+export * from './softenedKl/index.js';
+export { VOID_LABEL } from './loss.js';
+export * from './activation/index.js';

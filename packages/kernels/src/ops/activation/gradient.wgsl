@@ -1,0 +1,43 @@
+// dx = dy * f'(x) over flat arrays of vec4f; f' by KIND, with the value 0 (leaky-relu: slope) at the kinks' left:
+//   0 relu        x > 0 ? 1 : 0
+//   1 relu6       0 < x < 6 ? 1 : 0
+//   2 leaky-relu  x > 0 ? 1 : slope
+//   3 silu        s * (1 + x * (1 - s)), s = 1 / (1 + exp(-x))
+//   4 hard-swish  x <= -3 ? 0 : x >= 3 ? 1 : x / 3 + 1/2
+// One invocation: 4 vec4f, 64 apart. One workgroup: 256 vec4f. Workgroups may exceed the work: the tail is guarded.
+
+const KIND = 0u;
+
+struct Shape { vectors: u32, slope: f32 }
+
+@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(1) var<storage, read_write> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> dy: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
+
+fn backward(v: vec4f, d: vec4f) -> vec4f {
+  let zero = vec4f();
+  switch KIND {
+    case 0u: { return select(d, zero, v <= zero); }
+    case 1u: { return select(d, zero, (v <= zero) | (v >= vec4f(6.0))); }
+    case 2u: { return select(d, shape.slope * d, v <= zero); }
+    case 3u: {
+      // Beyond +-80 the derivative is 0 or 1 to f32 precision, and exp stays finite.
+      let bounded = clamp(v, vec4f(-80.0), vec4f(80.0));
+      let s = 1.0 / (1.0 + exp(-bounded));
+      return d * s * (1.0 + bounded * (1.0 - s));
+    }
+    default: {
+      let inner = v * (1.0 / 3.0) + 0.5;
+      return d * select(select(inner, vec4f(1.0), v >= vec4f(3.0)), zero, v <= vec4f(-3.0));
+    }
+  }
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let base = (group.y * groups.x + group.x) * 256u + lane;
+  for (var i = base; i < min(base + 256u, shape.vectors); i += 64u) {
+    dx[i] = backward(x[i], dy[i]);
+  }
+}

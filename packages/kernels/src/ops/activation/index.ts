@@ -1,0 +1,100 @@
+// activation: y = f(x), elementwise, for the functions that map 0 to 0 and so keep padded channels zero. A sigmoid does
+// not (sigmoid(0) = 1/2) and is no kind of this op.
+import { requireVectors } from '../checks.js';
+import { ShapeError, f32, spread, type DeviceTraits, type Op } from '../op.js';
+import type { Random } from '../../testing/random.js';
+import { forwardReference, gradientReference } from './reference.js';
+
+/** The kinds, in the order of the kernels' KIND constant. */
+export const activationKinds = ['relu', 'relu6', 'leaky-relu', 'silu', 'hard-swish'] as const;
+export type ActivationKind = (typeof activationKinds)[number];
+
+export interface ActivationShape {
+  /** Elements in words; a multiple of 4. */
+  readonly size: number;
+  readonly kind: ActivationKind;
+  /** Factor of negative inputs, for leaky-relu; finite. */
+  readonly slope?: number;
+}
+
+/** vec4 elements that one workgroup of 64 invocations covers: 4 an invocation. */
+const VECTORS_PER_WORKGROUP = 256;
+
+/** Operations an element: a comparison, a multiplication, a division or an exponential is 1 each. */
+const FORWARD_FLOPS: Record<ActivationKind, number> = { relu: 1, relu6: 2, 'leaky-relu': 2, silu: 4, 'hard-swish': 5 };
+const GRADIENT_FLOPS: Record<ActivationKind, number> = { relu: 1, relu6: 2, 'leaky-relu': 2, silu: 8, 'hard-swish': 5 };
+
+const words = ({ size }: ActivationShape): number => size;
+
+/** Wide enough that relu6 saturates and hard-swish and silu reach their tails. */
+const wide = ({ size }: ActivationShape, random: Random): number[] => Array.from({ length: size }, () => 4 * random.normal());
+
+const launch = ({ size, kind, slope = 0 }: ActivationShape, device: DeviceTraits) => ({
+  constants: { KIND: activationKinds.indexOf(kind) },
+  uniforms: [size / 4, f32(slope)],
+  workgroups: spread(Math.ceil(size / 4 / VECTORS_PER_WORKGROUP), device.maxWorkgroups),
+});
+
+export const activation: Op<ActivationShape> = {
+  name: 'activation',
+  passes: {
+    forward: {
+      tensors: [
+        { name: 'x', role: 'in', type: 'f32', words, fill: wide },
+        { name: 'y', role: 'out', type: 'f32', words },
+      ],
+      flops: ({ size, kind }) => size * FORWARD_FLOPS[kind],
+      // A handful of roundings (2^-24 = 6e-8 each); WGSL allows exp 3 + 2|x| units in the last place.
+      tolerance: 2e-6,
+      reference: forwardReference,
+      variants: [
+        {
+          name: 'plain',
+          usable: () => true,
+          dispatches: (shape, device) => [{ wgsl: new URL('./forward.wgsl', import.meta.url), bind: ['x', 'y'], ...launch(shape, device) }],
+        },
+      ],
+    },
+    gradient: {
+      tensors: [
+        { name: 'x', role: 'in', type: 'f32', words, fill: wide },
+        { name: 'dy', role: 'in', type: 'f32', words },
+        { name: 'dx', role: 'out', type: 'f32', words },
+      ],
+      flops: ({ size, kind }) => size * GRADIENT_FLOPS[kind],
+      tolerance: 2e-6,
+      reference: gradientReference,
+      differentiates: { pass: 'forward', cotangents: { dy: 'y' }, gradients: { dx: 'x' } },
+      variants: [
+        {
+          name: 'plain',
+          usable: () => true,
+          dispatches: (shape, device) => [
+            { wgsl: new URL('./gradient.wgsl', import.meta.url), bind: ['x', 'dy', 'dx'], ...launch(shape, device) },
+          ],
+        },
+      ],
+    },
+  },
+  check({ size, kind, slope }) {
+    requireVectors('activation', size);
+    if (!activationKinds.includes(kind)) {
+      throw new ShapeError('activation', `kind is "${String(kind)}"; it must be one of ${activationKinds.join(', ')}`);
+    }
+    if (kind === 'leaky-relu' && !Number.isFinite(slope)) {
+      throw new ShapeError('activation', `slope is ${String(slope)}; leaky-relu needs a finite slope`);
+    }
+  },
+  samples: activationKinds.flatMap((kind) =>
+    [4, 1020, 5004].map((size) => ({ size, kind, ...(kind === 'leaky-relu' ? { slope: 0.1 } : {}) })),
+  ),
+  benchmarks: {
+    'relu/64x28x28x16': { size: 64 * 28 * 28 * 16, kind: 'relu' },
+    'silu/64x28x28x16': { size: 64 * 28 * 28 * 16, kind: 'silu' },
+  },
+  errors: [
+    { shape: { size: 6, kind: 'relu' }, message: /multiple of 4/ },
+    { shape: { size: 8, kind: 'sigmoid' as ActivationKind }, message: /"sigmoid"; it must be one of relu, / },
+    { shape: { size: 8, kind: 'leaky-relu' }, message: /needs a finite slope/ },
+  ],
+};
