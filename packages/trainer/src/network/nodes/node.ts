@@ -4,15 +4,21 @@ import type { z } from 'zod';
 import type { AttributeValue, Shape } from '../spec.js';
 
 /**
- * How an output's channels relate to the inputs' channels. Repair (packages/agent) and weight slicing follow it:
+ * How an output's channels relate to the inputs' channels. Repair and weight slicing follow it:
  * - `same`: channel c of the output is channel c of every input, so all of them have one width (relu, batch-norm, pooling, add);
  * - `free`: the node chooses its own number of output channels (convolution with groups 1, linear);
- * - `grouped`: the node chooses its output channels, in `groups` blocks tied to blocks of its input (grouped convolution);
- *   with one channel a group it is depthwise and behaves as `same`;
- * - `concat`: the output's channels are the inputs' channels one after the other;
- * - `flatten`: channel c of the input becomes height x width features in a row, channel-major (PyTorch's flatten).
+ * - `grouped`: the node chooses its output channels, in `groups` blocks tied to blocks of its input (grouped convolution):
+ *   both widths are multiples of `groups`;
+ * - `repeat`: channel c of the input becomes the `factor` output channels [c * factor, (c + 1) * factor): flatten with
+ *   factor height x width (channel-major, PyTorch's order), depthwise convolution with factor filters / groups;
+ * - `concat`: the output's channels are the inputs' channels one after the other.
  */
-export type Coupling = 'same' | 'free' | 'grouped' | 'concat' | 'flatten';
+export type Coupling =
+  | { readonly kind: 'same' }
+  | { readonly kind: 'free' }
+  | { readonly kind: 'grouped'; readonly groups: number }
+  | { readonly kind: 'repeat'; readonly factor: number }
+  | { readonly kind: 'concat' };
 
 /** A tensor that a node owns. Its full name in files is `<node id>.<name>`; shapes are PyTorch's (OIHW, [out, in]). */
 export interface ParameterDeclaration {
@@ -34,18 +40,28 @@ export interface Shrinkable {
 
 export interface NodeType<A extends Record<string, AttributeValue> = Record<string, AttributeValue>> {
   readonly type: string;
-  /** Strict: an unknown attribute is an error. */
+  /** Strict: an unknown attribute is an error. Its output has every default written out and is accepted again unchanged. */
   readonly attributes: z.ZodType<A>;
+  /** Every name that `attributes` accepts, for error messages. */
+  readonly attributeNames: readonly string[];
   /** Number of inputs, or the least number when `variadic`. */
   readonly arity: number;
   readonly variadic?: boolean;
-  readonly coupling: Coupling;
+  /** What the inputs of a node with several must share: whole shapes (add) or height and width only (concat). */
+  readonly agreement?: 'shape' | 'size';
   readonly shrinkable: readonly Shrinkable[];
-  /** Output shape of one sample. Throws SpecError-ready text (a plain Error) naming what it got and what it needs. */
+  /** The attribute that holds the output channels of a node whose coupling is `free` or `grouped` ("filters", "features"). */
+  readonly widthAttribute?: string;
+  coupling(attributes: A, inputs: readonly Shape[]): Coupling;
+  /** Output shape of one sample. Throws a plain Error naming what it got and what it needs; the caller adds the node. */
   shape(attributes: A, inputs: readonly Shape[]): Shape;
   parameters(attributes: A, inputs: readonly Shape[]): readonly ParameterDeclaration[];
   /** Multiply-adds of one sample's forward pass (convolution and linear; 0 elsewhere). */
   macs(attributes: A, inputs: readonly Shape[]): number;
-  /** The attribute that holds the output channels of a `free` or `grouped` node ("filters", "features"). */
-  readonly widthAttribute?: string;
+  /** Attributes that keep the node's meaning when its input changes from `before` to `after` (depthwise groups follow the channels). */
+  follow?(attributes: A, before: Shape, after: Shape): A;
+  /** Attributes brought in line with each other after some were scaled (a pool's padding stays under its kernel). */
+  align?(attributes: A): A;
+  /** For nodes with a window: stride and padding changed so that `input` gives a map of `size`. */
+  fit?(attributes: A, input: Shape, size: { readonly height: number; readonly width: number }): A;
 }

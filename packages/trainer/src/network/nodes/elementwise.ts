@@ -1,0 +1,28 @@
+// What layers without parameters that keep the shape of their only input share: activations, dropout.
+import { z } from 'zod';
+import type { AttributeValue, Shape } from '../spec.js';
+import type { NodeType } from './node.js';
+
+export function onlyInput(inputs: readonly Shape[]): Shape {
+  const [input] = inputs;
+  if (input === undefined) throw new Error('got no input, needs one');
+  return input;
+}
+
+export function elementwise<A extends Record<string, AttributeValue>>(
+  type: string,
+  attributes: z.ZodType<A>,
+  attributeNames: readonly string[],
+): NodeType<A> {
+  return {
+    type,
+    attributes,
+    attributeNames,
+    arity: 1,
+    shrinkable: [],
+    coupling: () => ({ kind: 'same' }),
+    shape: (_, inputs) => onlyInput(inputs),
+    parameters: () => [],
+    macs: () => 0,
+  };
+}

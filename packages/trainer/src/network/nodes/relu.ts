@@ -1,0 +1,5 @@
+// max(x, 0).
+import { z } from 'zod';
+import { elementwise } from './elementwise.js';
+
+export const relu = elementwise('relu', z.strictObject({}), []);

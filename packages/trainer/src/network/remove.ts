@@ -1,0 +1,138 @@
+// Takes layers out of a network and mends what is left.
+import { analyse, type SpecAnalysis } from './analyse.js';
+import { channelGroups, type ChannelGroups } from './coupling.js';
+import { nodesById, prune, upstream } from './graph.js';
+import { nodeTypeOf } from './nodes/index.js';
+import { parseSpec } from './parse.js';
+import { repair } from './repair.js';
+import { sameShape } from './shape.js';
+import { type NetworkSpec, type NodeSpec, SpecError } from './spec.js';
+import { suggestion } from './suggest.js';
+
+/** Why a node cannot be removed, or undefined when it can. */
+function obstacle(analysis: SpecAnalysis, id: string): string | undefined {
+  const found = analysis.byId.get(id);
+  if (found === undefined) return `is not in the network${suggestion(id, analysis.byId.keys())}`;
+  if (analysis.nodes.at(-1) === found) return 'is the output';
+  if (found.node.inputs.length !== 1) return `has ${found.node.inputs.length} inputs, needs one to pass on`;
+  if (found.inputShapes[0]?.kind !== found.outputShape.kind) return 'turns a map into a vector';
+  return undefined;
+}
+
+/** Ids that removeNodes accepts: one input, the same kind of shape in and out, and not the output. */
+export function removableNodes(spec: NetworkSpec): string[] {
+  const analysis = analyse(spec);
+  return spec.nodes.map(({ id }) => id).filter((id) => obstacle(analysis, id) === undefined);
+}
+
+/** Nodes that keep their input's shape and mix neither channels nor places: batch-norm, activations, dropout. */
+function passiveNodes(analysis: SpecAnalysis): Set<string> {
+  const passive = analysis.nodes.filter(({ node, type, inputShapes, outputShape }) => {
+    const [input] = inputShapes;
+    const shaping = type.fit !== undefined || type.widthAttribute !== undefined;
+    return node.inputs.length === 1 && !shaping && input !== undefined && sameShape(input, outputShape);
+  });
+  return new Set(passive.map(({ node }) => node.id));
+}
+
+/** Whether two outputs are made of the same channel groups. */
+function sameChannels({ layout }: ChannelGroups, a: string, b: string): boolean {
+  return JSON.stringify(layout.get(a)) === JSON.stringify(layout.get(b));
+}
+
+/** Walks a spec from its input on and leaves nodes out; `alias` says which output stands for one that is gone. */
+class Rewiring {
+  readonly kept = new Map<string, NodeSpec>();
+  private readonly alias = new Map<string, string>();
+  private readonly originals: ReadonlyMap<string, NodeSpec>;
+  private readonly passive: ReadonlySet<string>;
+  private readonly groups: ChannelGroups;
+
+  constructor(
+    private readonly spec: NetworkSpec,
+    original: SpecAnalysis,
+    private readonly removed: ReadonlySet<string>,
+  ) {
+    this.originals = nodesById(spec.nodes);
+    this.passive = passiveNodes(original);
+    this.groups = channelGroups(spec);
+  }
+
+  resolve(id: string): string {
+    return this.alias.get(id) ?? id;
+  }
+
+  /** The nearest node upstream of `id`, itself included, that is not passive: what the value at `id` really comes from. */
+  private baseOf(byId: ReadonlyMap<string, NodeSpec>, id: string): string {
+    let at = id;
+    for (let node = byId.get(at); node !== undefined && this.passive.has(at); node = byId.get(at)) at = node.inputs[0] ?? at;
+    return at;
+  }
+
+  run(): NetworkSpec {
+    for (const node of this.spec.nodes) {
+      const inputs = node.inputs.map((id) => this.resolve(id));
+      const [only = '', second] = this.removed.has(node.id) ? inputs : this.joined(node, inputs);
+      const leaves = this.removed.has(node.id) || (nodeTypeOf(node).agreement === 'shape' && second === undefined);
+      if (leaves) this.alias.set(node.id, only);
+      else this.kept.set(node.id, { ...node, inputs: this.joined(node, inputs) });
+    }
+    return prune({ ...this.spec, nodes: [...this.kept.values()] }, this.resolve(this.spec.nodes.at(-1)?.id ?? ''));
+  }
+
+  /**
+   * The inputs that an add keeps. A branch is emptied when nothing is left on it but passive nodes, so that its base is
+   * now something that another input is computed from as well. An emptied branch goes, so that an emptied identity block
+   * is the identity and not x + x, unless its base can be the identity shortcut of what is left: another base, the same channels.
+   */
+  private joined(node: NodeSpec, inputs: readonly string[]): readonly string[] {
+    if (nodeTypeOf(node).agreement !== 'shape') return inputs;
+    const bases = inputs.map((id) => this.baseOf(this.kept, id));
+    const emptied = inputs.map((_, i) => {
+      const base = bases[i] ?? '';
+      if (base === this.resolve(this.baseOf(this.originals, node.inputs[i] ?? ''))) return false;
+      return inputs.some((other, j) => j !== i && upstream(this.kept, other).has(base));
+    });
+    const goes = (i: number): boolean => {
+      const base = bases[i] ?? '';
+      const doubled = bases.some((other, j) => other === base && (!emptied[j] || j < i));
+      return emptied[i] === true && (doubled || !sameChannels(this.groups, base, node.id));
+    };
+    const left = inputs.filter((_, i) => !goes(i));
+    return left.length > 0 ? left : inputs.slice(0, 1);
+  }
+}
+
+/**
+ * The spec without these nodes: consumers take each one's input instead. Then, so that the result is a network again:
+ * - an add whose branch lost all its convolutions keeps the other inputs only; with one left it disappears (identity);
+ * - a shortcut whose projection is gone goes too, unless it can be the identity;
+ * - where branches differ in size, projections follow the main branch (stride, padding);
+ * - where widths differ, what the add joins gets the add's former width; depthwise and grouped convolutions follow;
+ * - nodes that nothing uses any more go.
+ * Throws SpecError for a node that removableNodes does not list, and when a map becomes too small for a later kernel.
+ */
+export function removeNodes(spec: NetworkSpec, ids: Iterable<string>): NetworkSpec {
+  const removed = new Set(ids);
+  const original = analyse(spec);
+  for (const id of removed) {
+    const reason = obstacle(original, id);
+    if (reason !== undefined) throw new SpecError(id, `cannot be removed: it ${reason}`);
+  }
+  const rewired = new Rewiring(spec, original, removed).run();
+  return parseSpec(repair(rewired, original, new Map()));
+}
+
+/** The spec with every add whose inputs are all one output replaced by that output. */
+export function collapseAdds(spec: NetworkSpec): NetworkSpec {
+  const alias = new Map<string, string>();
+  const nodes: NodeSpec[] = [];
+  for (const node of spec.nodes) {
+    const inputs = node.inputs.map((id) => alias.get(id) ?? id);
+    const [first = ''] = inputs;
+    if (nodeTypeOf(node).agreement === 'shape' && inputs.every((id) => id === first)) alias.set(node.id, first);
+    else nodes.push({ ...node, inputs });
+  }
+  const output = spec.nodes.at(-1)?.id ?? '';
+  return parseSpec(prune({ ...spec, nodes }, alias.get(output) ?? output));
+}
