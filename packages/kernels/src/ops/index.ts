@@ -1,15 +1,19 @@
 // The op set: one line an op.
 import { activation } from './activation/index.js';
 import { add } from './add/index.js';
+import { conv2d } from './conv2d/index.js';
+import { linear } from './linear/index.js';
 import { softmaxCrossEntropy } from './softmaxCrossEntropy/index.js';
 import { logitMse } from './logitMse/index.js';
 import { softenedKl } from './softenedKl/index.js';
 import type { Op } from './op.js';
 
 /** Every op, for tests and benchmarks that run over all of them. The shape type differs from op to op. */
-export const allOps: readonly Op<unknown>[] = [add, softmaxCrossEntropy, logitMse, softenedKl, activation];
+export const allOps: readonly Op<unknown>[] = [add, conv2d, linear, softmaxCrossEntropy, logitMse, softenedKl, activation];
 
 export { add };
+export * from './conv2d/index.js';
+export * from './linear/index.js';
 export * from './softmaxCrossEntropy/index.js';
 export * from './logitMse/index.js';
 export * from './softenedKl/index.js';

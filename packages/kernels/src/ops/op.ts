@@ -98,6 +98,8 @@ export interface Op<S> {
   check(shape: S): void;
   /** Shapes for conformance tests: ordinary, odd and degenerate ones. Small: the reference is slow. */
   readonly samples: readonly S[];
+  /** Shapes to time, by the name they get in the results (`64x28x28x16`); without any, the largest sample is timed. */
+  readonly benchmarks?: Readonly<Record<string, S>>;
   readonly errors: readonly ErrorSample<S>[];
 }
 

@@ -56,7 +56,8 @@ export function passInputs<S>(op: Op<S>, passName: string, shape: S): Tensors {
   for (const declaration of declared(pass, shape)) {
     if (declaration.role === 'out') continue;
     const fromForward = saved[declaration.name];
-    inputs[declaration.name] = fromForward === undefined ? testData(declaration, shape, key) : fromForward.map((v) => Math.fround(v));
+    const rounded = declaration.type === 'f32' ? fromForward?.map((v) => Math.fround(v)) : fromForward?.slice();
+    inputs[declaration.name] = rounded ?? testData(declaration, shape, key);
   }
   return inputs;
 }
