@@ -1,0 +1,149 @@
+// The dispatches of conv2d's `plain` variants: vec4 register tiles without subgroups, and a direct scalar form for groups.
+import { padded, spread, type DeviceTraits, type Dispatch, type Variant } from '../op.js';
+import { inputWords, outputPixels, outputSize, outputWords, weightWords, type Conv2dShape } from './shape.js';
+
+const INVOCATIONS_PER_WORKGROUP = 64;
+/** Pixels that one invocation of the forward pass and the input gradient owns. */
+const PIXELS_PER_INVOCATION = 4;
+/** Split sums are cut until there are about this many invocations, enough to fill a large GPU. */
+const WANTED_INVOCATIONS = 16_384;
+/** At most this many partial sums of one number: each is written and read again. */
+const MOST_SPLITS = 256;
+
+export const workgroupsOf = (invocations: number, device: DeviceTraits): readonly [number, number, number] =>
+  spread(Math.ceil(invocations / INVOCATIONS_PER_WORKGROUP), device.maxWorkgroups);
+
+/** The common tail of the uniforms: window, steps, top and left padding. */
+const window = ({ kernel, stride, padding }: Conv2dShape): number[] => [...kernel, ...stride, padding[0], padding[1]];
+
+export const plainForward: Variant<Conv2dShape> = {
+  name: 'plain',
+  usable: () => true,
+  dispatches(shape, device) {
+    const { height, width, channels, filters, groups } = shape;
+    const pixels = outputPixels(shape);
+    const bind = ['x', 'weight', shape.bias ? 'bias' : 'weight', 'y'];
+    if (groups === 1) {
+      const vectors = [padded(channels) / 4, padded(filters) / 4] as const;
+      return [
+        {
+          wgsl: new URL('./forward.plain.wgsl', import.meta.url),
+          bind,
+          uniforms: [height, width, ...vectors, ...outputSize(shape), ...window(shape), pixels, Number(shape.bias)],
+          workgroups: workgroupsOf(Math.ceil(pixels / PIXELS_PER_INVOCATION) * vectors[1], device),
+        },
+      ];
+    }
+    return [
+      {
+        wgsl: new URL('./forward.grouped.wgsl', import.meta.url),
+        bind,
+        uniforms: [height, width, channels, filters, ...outputSize(shape), ...window(shape), pixels, groups, Number(shape.bias)],
+        workgroups: workgroupsOf(outputWords(shape) / 4, device),
+      },
+    ];
+  },
+};
+
+export const plainInputGradient: Variant<Conv2dShape> = {
+  name: 'plain',
+  usable: () => true,
+  dispatches(shape, device) {
+    const { batch, height, width, channels, filters, groups } = shape;
+    const pixels = batch * height * width;
+    const bind = ['dy', 'weight', 'dx'];
+    if (groups === 1) {
+      const vectors = [padded(channels) / 4, padded(filters) / 4] as const;
+      return [
+        {
+          wgsl: new URL('./input-gradient.plain.wgsl', import.meta.url),
+          bind,
+          uniforms: [height, width, ...vectors, ...outputSize(shape), ...window(shape), pixels],
+          workgroups: workgroupsOf(Math.ceil(pixels / PIXELS_PER_INVOCATION) * vectors[0], device),
+        },
+      ];
+    }
+    return [
+      {
+        wgsl: new URL('./input-gradient.grouped.wgsl', import.meta.url),
+        bind,
+        uniforms: [height, width, channels, filters, ...outputSize(shape), ...window(shape), pixels, groups],
+        workgroups: workgroupsOf(inputWords(shape) / 4, device),
+      },
+    ];
+  },
+};
+
+/** How `units` of work are cut so that `invocations` a cut reach the wanted number: units a split, and splits. */
+export function splitWork(units: number, invocations: number): { readonly each: number; readonly splits: number } {
+  const wanted = Math.min(MOST_SPLITS, units, Math.max(1, Math.round(WANTED_INVOCATIONS / invocations)));
+  const each = Math.ceil(units / wanted);
+  return { each, splits: Math.ceil(units / each) };
+}
+
+/** The dispatch that adds `splits` partial tensors of `words` in the scratch buffer into `total`; none for one split. */
+export function sumPartials(total: string, words: number, splits: number, device: DeviceTraits): Dispatch[] {
+  if (splits === 1) return [];
+  return [
+    {
+      wgsl: new URL('./sum-partials.wgsl', import.meta.url),
+      bind: ['scratch', total],
+      uniforms: [words / 4, splits],
+      workgroups: workgroupsOf(words / 4, device),
+    },
+  ];
+}
+
+const weightSplit = (shape: Conv2dShape): { each: number; splits: number } =>
+  splitWork(shape.batch * outputSize(shape)[0], shape.groups === 1 ? weightWords(shape) / 16 : weightWords(shape));
+
+export const plainWeightGradient: Variant<Conv2dShape> = {
+  name: 'plain',
+  usable: () => true,
+  scratchWords: (shape) => {
+    const { splits } = weightSplit(shape);
+    return splits === 1 ? 0 : splits * weightWords(shape);
+  },
+  dispatches(shape, device) {
+    const { height, width, channels, filters, groups } = shape;
+    const grouped = groups > 1;
+    const { each, splits } = weightSplit(shape);
+    const depths = grouped ? [channels, filters] : [padded(channels) / 4, padded(filters) / 4];
+    const rows = shape.batch * outputSize(shape)[0];
+    return [
+      {
+        wgsl: grouped
+          ? new URL('./weight-gradient.grouped.wgsl', import.meta.url)
+          : new URL('./weight-gradient.plain.wgsl', import.meta.url),
+        bind: ['x', 'dy', splits === 1 ? 'dweight' : 'scratch'],
+        uniforms: [height, width, ...depths, ...outputSize(shape), ...window(shape), rows, each, splits, ...(grouped ? [groups] : [])],
+        workgroups: workgroupsOf((splits * weightWords(shape)) / (grouped ? 1 : 16), device),
+      },
+      ...sumPartials('dweight', weightWords(shape), splits, device),
+    ];
+  },
+};
+
+const biasSplit = (shape: Conv2dShape): { each: number; splits: number } => splitWork(outputPixels(shape), padded(shape.filters) / 4);
+
+export const plainBiasGradient: Variant<Conv2dShape> = {
+  name: 'plain',
+  usable: () => true,
+  scratchWords: (shape) => {
+    const { splits } = biasSplit(shape);
+    return splits === 1 ? 0 : splits * padded(shape.filters);
+  },
+  dispatches(shape, device) {
+    const { each, splits } = biasSplit(shape);
+    const filters4 = padded(shape.filters) / 4;
+    return [
+      {
+        wgsl: new URL('./bias-gradient.plain.wgsl', import.meta.url),
+        bind: ['dy', splits === 1 ? 'dbias' : 'scratch'],
+        uniforms: [outputPixels(shape), filters4, each],
+        workgroups: workgroupsOf(splits * filters4, device),
+      },
+      ...sumPartials('dbias', filters4 * 4, splits, device),
+    ];
+  },
+};

@@ -1,0 +1,56 @@
+// Shapes that conv2d is tested with: what networks use, odd counts, and corners. Small, as the references are slow.
+import type { ErrorSample } from '../op.js';
+import type { Conv2dShape } from './shape.js';
+
+const base: Conv2dShape = {
+  batch: 2,
+  height: 7,
+  width: 7,
+  channels: 8,
+  filters: 8,
+  kernel: [3, 3],
+  stride: [1, 1],
+  padding: [1, 1, 1, 1],
+  groups: 1,
+  bias: false,
+};
+
+export const samples: readonly Conv2dShape[] = [
+  base,
+  { ...base, bias: true, filters: 12, channels: 16, height: 6, width: 9 },
+  { ...base, batch: 3, channels: 1, filters: 16, height: 13, width: 13 },
+  { ...base, channels: 3, filters: 10, kernel: [5, 5], padding: [2, 2, 2, 2], bias: true },
+  { ...base, channels: 20, filters: 36, height: 5, width: 5 },
+  { ...base, batch: 1, channels: 33, filters: 40, kernel: [1, 1], padding: [0, 0, 0, 0], bias: true },
+  // Stride 2 as in ResNet: even and odd sizes, the 1x1 shortcut that skips pixels, uneven padding.
+  { ...base, stride: [2, 2], height: 8, width: 8, filters: 16 },
+  { ...base, stride: [2, 2], channels: 5, filters: 7, bias: true },
+  { ...base, stride: [2, 2], kernel: [1, 1], padding: [0, 0, 0, 0], filters: 12 },
+  { ...base, stride: [3, 2], kernel: [2, 4], padding: [0, 1, 2, 3], height: 9, width: 11, channels: 6 },
+  // Rows and columns at the bottom and right that no window reaches: their gradient is zero.
+  { ...base, batch: 1, stride: [4, 4], kernel: [3, 3], padding: [0, 0, 0, 0], height: 10, width: 10, channels: 4 },
+  // A window as large as the image, one output pixel; a single pixel; a row image.
+  { ...base, kernel: [7, 7], padding: [0, 0, 0, 0], filters: 5 },
+  { ...base, batch: 1, height: 1, width: 1, channels: 1, filters: 1, kernel: [1, 1], padding: [0, 0, 0, 0], bias: true },
+  { ...base, batch: 1, height: 1, width: 13, kernel: [1, 3], padding: [0, 1, 0, 1], channels: 3, filters: 3 },
+  // Padding beyond the window: whole windows on zeros.
+  { ...base, batch: 1, height: 3, width: 3, padding: [4, 3, 3, 4], filters: 4, channels: 4, bias: true },
+  // Enough pixels for several splits of the weight gradient, and more filters than one register tile.
+  { ...base, batch: 4, height: 16, width: 16, channels: 4, filters: 4 },
+  { ...base, batch: 1, height: 8, width: 8, channels: 8, filters: 68 },
+  // Depthwise, with multiplier 2, grouped with odd counts, strided.
+  { ...base, groups: 8, bias: true },
+  { ...base, channels: 5, filters: 10, groups: 5, stride: [2, 2] },
+  { ...base, channels: 6, filters: 9, groups: 3, kernel: [3, 2], bias: true },
+  { ...base, channels: 12, filters: 12, groups: 12, stride: [2, 2], height: 8, width: 8 },
+];
+
+export const errors: readonly ErrorSample<Conv2dShape>[] = [
+  { shape: { ...base, channels: 6, groups: 4, filters: 8 }, message: /do not divide into 4 groups/ },
+  { shape: { ...base, filters: 9, groups: 8 }, message: /do not divide into 8 groups/ },
+  { shape: { ...base, kernel: [9, 9], padding: [0, 0, 0, 0] }, message: /does not fit into 7x7.*output would be -1x-1/ },
+  { shape: { ...base, stride: [0, 1] }, message: /stride\[0\] is 0/ },
+  { shape: { ...base, padding: [0, 0, -1, 0] }, message: /padding\[2\] is -1/ },
+  { shape: { ...base, channels: 2.5 }, message: /channels is 2.5/ },
+  { shape: { ...base, batch: 0 }, message: /batch is 0/ },
+];
