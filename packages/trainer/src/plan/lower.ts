@@ -1,0 +1,279 @@
+// The one table from node type to ops: what a node's forward and backward passes dispatch.
+import {
+  activation,
+  add,
+  averagePool,
+  batchNorm,
+  conv2d,
+  dropout,
+  globalAveragePool,
+  linear,
+  maxPool,
+  type Conv2dShape,
+  type Op,
+} from '@n2n/kernels';
+import { SpecError, type NodeSpec, type Shape } from '../network/index.js';
+import type { Activation, CallList, External, Place } from './graph.js';
+import { sampleWords, type SampleLayout } from './layout.js';
+
+/** What lowering one node needs. `backward` gets the same object as `forward`. */
+export interface NodeContext {
+  readonly calls: CallList;
+  readonly node: NodeSpec;
+  readonly batch: number;
+  readonly training: boolean;
+  readonly inputs: readonly Place[];
+  readonly inputShapes: readonly Shape[];
+  readonly inputLayouts: readonly SampleLayout[];
+  readonly outputShape: Shape;
+  readonly outputLayout: SampleLayout;
+  /** Whether anything wants the gradient of input i (the network's input has none). */
+  readonly wantsInputGradient: readonly boolean[];
+  /** Keyed seed and index of this node, for dropout. */
+  readonly seed: number;
+  readonly index: number;
+  /** Tensors that the backward pass reads: saved by `forward`. */
+  readonly saved: Record<string, Activation>;
+}
+
+export interface Lowering {
+  /** The output layout; by default that of the output shape. */
+  layout?(inputs: readonly SampleLayout[]): SampleLayout;
+  forward(context: NodeContext): Place;
+  /** Gradients of the inputs from the gradient of the output; undefined where none is wanted. */
+  backward(context: NodeContext, dy: Place): readonly (Place | undefined)[];
+}
+
+const parameter = ({ node }: NodeContext, name: string): External => ({ kind: 'external', arena: 'parameters', name: `${node.id}.${name}` });
+const gradient = ({ node }: NodeContext, name: string): External => ({ kind: 'external', arena: 'gradients', name: `${node.id}.${name}` });
+const state = ({ node }: NodeContext, name: string): External => ({ kind: 'external', arena: 'state', name: `${node.id}.${name}` });
+const clockPlace: External = { kind: 'external', arena: 'batch', name: 'clock' };
+
+const output = (context: NodeContext): Activation =>
+  context.calls.activation(context.batch * sampleWords(context.outputLayout), context.node.id);
+const inputGradient = (context: NodeContext): Activation =>
+  context.calls.activation(context.batch * sampleWords(context.inputLayouts[0]!), `d ${context.node.id}`);
+
+type Pair = readonly [number, number];
+type Edges = readonly [number, number, number, number];
+
+function mapShape(context: NodeContext): { channels: number; height: number; width: number } {
+  const shape = context.inputShapes[0]!;
+  if (shape.kind !== 'map') throw new SpecError(context.node.id, `${context.node.type} needs a feature map, got a vector`);
+  return { channels: shape.channels, height: shape.height, width: shape.width };
+}
+
+function convShape(context: NodeContext): Conv2dShape {
+  const { filters, kernel, stride, padding, groups, bias } = context.node.attributes;
+  return {
+    batch: context.batch,
+    ...mapShape(context),
+    filters: filters as number,
+    kernel: kernel as unknown as Pair,
+    stride: stride as unknown as Pair,
+    padding: padding as unknown as Edges,
+    groups: groups as number,
+    bias: bias as boolean,
+  };
+}
+
+/** Convolution and linear differ in their shapes alone. */
+function forwardWeighted<S extends { readonly bias: boolean }>(op: Op<S>, shape: S, context: NodeContext): Place {
+  const y = output(context);
+  const bias = shape.bias ? { bias: parameter(context, 'bias') } : {};
+  const places = { x: context.inputs[0]!, weight: parameter(context, 'weight'), ...bias, y };
+  context.calls.emit(op, 'forward', shape, places, context.node.id);
+  return y;
+}
+
+function backwardWeighted<S extends { readonly bias: boolean }>(op: Op<S>, shape: S, context: NodeContext, dy: Place): readonly (Place | undefined)[] {
+  const { calls, node } = context;
+  calls.emit(op, 'weight-gradient', shape, { x: context.inputs[0]!, dy, dweight: gradient(context, 'weight') }, node.id);
+  if (shape.bias) calls.emit(op, 'bias-gradient', shape, { dy, dbias: gradient(context, 'bias') }, node.id);
+  if (context.wantsInputGradient[0] !== true) return [undefined];
+  const dx = inputGradient(context);
+  calls.emit(op, 'input-gradient', shape, { dy, weight: parameter(context, 'weight'), dx }, node.id);
+  return [dx];
+}
+
+const linearShape = (context: NodeContext): { batch: number; inputs: number; outputs: number; bias: boolean } => ({
+  batch: context.batch,
+  inputs: sampleWords(context.inputLayouts[0]!),
+  outputs: context.node.attributes['features'] as number,
+  bias: context.node.attributes['bias'] as boolean,
+});
+
+const batchNormShape = (context: NodeContext): { rows: number; channels: number; epsilon: number; momentum: number } => {
+  const layout = context.inputLayouts[0]!;
+  if (context.inputShapes[0]!.kind === 'vector' && layout.positions > 1) {
+    throw new SpecError(context.node.id, 'batch-norm over a flattened feature map is not supported; put it before the flatten');
+  }
+  return {
+    rows: context.batch * layout.positions,
+    channels: layout.channels,
+    epsilon: context.node.attributes['epsilon'] as number,
+    momentum: context.node.attributes['momentum'] as number,
+  };
+};
+
+const windowShape = (context: NodeContext): { batch: number; channels: number; height: number; width: number; kernel: Pair; stride: Pair; padding: Edges } => ({
+  batch: context.batch,
+  ...mapShape(context),
+  kernel: context.node.attributes['kernel'] as unknown as Pair,
+  stride: context.node.attributes['stride'] as unknown as Pair,
+  padding: context.node.attributes['padding'] as unknown as Edges,
+});
+
+const averageShape = (context: NodeContext): ReturnType<typeof windowShape> & { countIncludePad: boolean } => ({
+  ...windowShape(context),
+  countIncludePad: context.node.attributes['countIncludePad'] as boolean,
+});
+
+const sizeOf = (context: NodeContext): number => context.batch * sampleWords(context.outputLayout);
+
+export const lowerings: Readonly<Record<string, Lowering>> = {
+  conv2d: {
+    forward: (context) => forwardWeighted(conv2d, convShape(context), context),
+    backward: (context, dy) => backwardWeighted(conv2d, convShape(context), context, dy),
+  },
+  linear: {
+    forward: (context) => forwardWeighted(linear, linearShape(context), context),
+    backward: (context, dy) => backwardWeighted(linear, linearShape(context), context, dy),
+  },
+  'batch-norm': {
+    layout: ([input]) => input!,
+    forward(context) {
+      const shape = batchNormShape(context);
+      const y = output(context);
+      const common = {
+        x: context.inputs[0]!,
+        gamma: parameter(context, 'weight'),
+        beta: parameter(context, 'bias'),
+        runningMean: state(context, 'running_mean'),
+        runningVariance: state(context, 'running_var'),
+        y,
+      };
+      if (!context.training) {
+        context.calls.emit(batchNorm, 'evaluate', shape, common, context.node.id);
+        return y;
+      }
+      const words = Math.ceil(shape.channels / 4) * 4;
+      const mean = context.calls.activation(words, `${context.node.id} mean`);
+      const inverseDeviation = context.calls.activation(words, `${context.node.id} deviation`);
+      Object.assign(context.saved, { mean, inverseDeviation });
+      context.calls.emit(batchNorm, 'forward', shape, { ...common, mean, inverseDeviation }, context.node.id);
+      return y;
+    },
+    backward(context, dy) {
+      const dx = inputGradient(context);
+      const { mean, inverseDeviation } = context.saved;
+      const places = {
+        x: context.inputs[0]!,
+        dy,
+        gamma: parameter(context, 'weight'),
+        mean: mean!,
+        inverseDeviation: inverseDeviation!,
+        dx,
+        dgamma: gradient(context, 'weight'),
+        dbeta: gradient(context, 'bias'),
+      };
+      context.calls.emit(batchNorm, 'gradient', batchNormShape(context), places, context.node.id);
+      return [dx];
+    },
+  },
+  relu: {
+    layout: ([input]) => input!,
+    forward(context) {
+      const y = output(context);
+      context.calls.emit(activation, 'forward', { size: sizeOf(context), kind: 'relu' }, { x: context.inputs[0]!, y }, context.node.id);
+      return y;
+    },
+    backward(context, dy) {
+      const dx = inputGradient(context);
+      context.calls.emit(activation, 'gradient', { size: sizeOf(context), kind: 'relu' }, { x: context.inputs[0]!, dy, dx }, context.node.id);
+      return [dx];
+    },
+  },
+  'max-pool': {
+    forward(context) {
+      const y = output(context);
+      const indices = context.calls.activation(sizeOf(context), `${context.node.id} indices`);
+      context.saved['indices'] = indices;
+      context.calls.emit(maxPool, 'forward', windowShape(context), { x: context.inputs[0]!, y, indices }, context.node.id);
+      return y;
+    },
+    backward(context, dy) {
+      const dx = inputGradient(context);
+      context.calls.emit(maxPool, 'gradient', windowShape(context), { dy, indices: context.saved['indices']!, dx }, context.node.id);
+      return [dx];
+    },
+  },
+  'average-pool': {
+    forward(context) {
+      const y = output(context);
+      context.calls.emit(averagePool, 'forward', averageShape(context), { x: context.inputs[0]!, y }, context.node.id);
+      return y;
+    },
+    backward(context, dy) {
+      const dx = inputGradient(context);
+      context.calls.emit(averagePool, 'gradient', averageShape(context), { dy, dx }, context.node.id);
+      return [dx];
+    },
+  },
+  'global-average-pool': {
+    forward(context) {
+      const y = output(context);
+      const shape = { batch: context.batch, ...mapShape(context) };
+      context.calls.emit(globalAveragePool, 'forward', shape, { x: context.inputs[0]!, y }, context.node.id);
+      return y;
+    },
+    backward(context, dy) {
+      const dx = inputGradient(context);
+      context.calls.emit(globalAveragePool, 'gradient', { batch: context.batch, ...mapShape(context) }, { dy, dx }, context.node.id);
+      return [dx];
+    },
+  },
+  add: {
+    layout: ([first]) => first!,
+    forward(context) {
+      const [first, ...others] = context.inputs;
+      return others.reduce((sum: Place, other) => sumOf(context, sum, other, context.outputLayout), first!);
+    },
+    backward: (context, dy) => context.inputs.map(() => dy),
+  },
+  flatten: {
+    layout: ([input]) => input!,
+    forward: (context) => context.inputs[0]!,
+    backward: (_, dy) => [dy],
+  },
+  dropout: {
+    layout: ([input]) => input!,
+    forward(context) {
+      if (!context.training) return context.inputs[0]!;
+      const y = output(context);
+      context.calls.emit(dropout, 'forward', dropoutShape(context), { x: context.inputs[0]!, clock: clockPlace, y }, context.node.id);
+      return y;
+    },
+    backward(context, dy) {
+      const dx = inputGradient(context);
+      context.calls.emit(dropout, 'gradient', dropoutShape(context), { dy, clock: clockPlace, dx }, context.node.id);
+      return [dx];
+    },
+  },
+};
+
+const dropoutShape = (context: NodeContext): { size: number; rate: number; seed: number; layer: number } => ({
+  size: sizeOf(context),
+  rate: context.node.attributes['rate'] as number,
+  seed: context.seed,
+  layer: context.index,
+});
+
+/** a + b as a new activation. */
+export function sumOf(context: Pick<NodeContext, 'calls' | 'batch' | 'node'>, a: Place, b: Place, layout: SampleLayout): Activation {
+  if (a === b) throw new SpecError(context.node.id, 'joins a tensor with itself');
+  const size = context.batch * sampleWords(layout);
+  const y = context.calls.activation(size, `${context.node.id} sum`);
+  context.calls.emit(add, 'forward', { size }, { a, b, y }, context.node.id);
+  return y;
+}

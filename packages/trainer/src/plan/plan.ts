@@ -1,0 +1,172 @@
+// A network compiled for a device: arenas, and the steps of one batch recorded once and replayed.
+import { adam, Recorder, sgd, type Gpu, type Recording, type Slice } from '@n2n/kernels';
+import type { NetworkSpec } from '../network/index.js';
+import type { Feed } from '../train/feed.js';
+import { emitMetrics, emitObjective, type Objective } from '../train/objective.js';
+import type { Optimiser } from '../train/schedule.js';
+import { buildForward } from './build.js';
+import { CallList, type Activation, type Place } from './graph.js';
+import type { Parameters } from './parameters.js';
+
+/** Where the plan finds what it does not own. */
+interface Homes {
+  readonly parameters: Parameters;
+  readonly feed: Feed;
+  readonly gradients?: Slice;
+  readonly totals: Slice;
+}
+
+export interface PlanMemory {
+  readonly activationBytes: number;
+  /** What the activations would take if no place were used twice. */
+  readonly activationBytesWithoutReuse: number;
+  readonly scratchBytes: number;
+}
+
+/** Turns calls into a recording; the returned slices are the plan's own memory. */
+async function record(gpu: Gpu, calls: CallList, homes: Homes, recorder: Recorder, label: string): Promise<{ arena: Slice; memory: PlanMemory; slice: (place: Place) => Slice }> {
+  const layout = calls.allocate(gpu.alignment / 4);
+  const arena = await gpu.allocate(layout.words * 4, `${label} activations`);
+  const slice = (place: Place): Slice => {
+    if (place.kind === 'activation') {
+      return { buffer: arena.buffer, offset: layout.offsets.get(place.id)! * 4, size: place.words * 4 };
+    }
+    switch (place.arena) {
+      case 'parameters':
+        return homes.parameters.within(homes.parameters.trained, place.name);
+      case 'gradients':
+        return homes.parameters.within(homes.gradients!, place.name);
+      case 'state':
+        return homes.parameters.within(homes.parameters.state, place.name);
+      case 'batch':
+        return place.name === 'totals' ? homes.totals : homes.feed.slice(place.name);
+    }
+  };
+  for (const { op, pass, shape, places, label: node } of calls.calls) {
+    const tensors = Object.fromEntries(Object.entries(places).map(([name, place]) => [name, slice(place)]));
+    recorder.add(op, pass, shape, tensors, { label: node });
+  }
+  const memory = {
+    activationBytes: layout.words * 4,
+    activationBytesWithoutReuse: layout.wordsWithoutReuse * 4,
+    scratchBytes: recorder.scratchBytes,
+  };
+  return { arena, memory, slice };
+}
+
+/** The forward pass of a batch in evaluation mode, with its accuracy and loss added to `totals`. */
+export class EvaluationPlan {
+  private constructor(
+    readonly recording: Recording,
+    /** f32 [4]: sum of losses, correct, samples, unused. */
+    readonly totals: Slice,
+    /** [batch, classes4] of the last batch. */
+    readonly logits: Slice,
+    readonly memory: PlanMemory,
+    private readonly gpu: Gpu,
+    private readonly owned: readonly Slice[],
+  ) {}
+
+  /** `withLabels` false leaves the metrics out: the batch has no labels to compare with. */
+  static async create(gpu: Gpu, parameters: Parameters, feed: Feed): Promise<EvaluationPlan> {
+    const { spec } = parameters;
+    const calls = new CallList();
+    const { logits } = buildForward(calls, spec, { batch: feed.batch, training: false, seed: 0 });
+    calls.keep(logits);
+    emitMetrics(calls, spec, feed.batch, logits);
+    const totals = await gpu.allocate(16, 'totals');
+    const recorder = new Recorder(gpu);
+    const { arena, memory, slice } = await record(gpu, calls, { parameters, feed, totals }, recorder, spec.name);
+    const recording = await recorder.finish(`${spec.name} evaluation`);
+    return new EvaluationPlan(recording, totals, slice(logits), memory, gpu, [arena, totals]);
+  }
+
+  async destroy(): Promise<void> {
+    await this.recording.destroy();
+    await this.gpu.free(...this.owned);
+  }
+}
+
+export interface TrainingPlanOptions {
+  readonly objective: Objective;
+  readonly optimiser: Optimiser;
+  /** Keys dropout's masks. */
+  readonly seed: number;
+  /** Steps of the longest stretch between two resets of the feed's clock: the rows of the learning-rate table. */
+  readonly steps: number;
+}
+
+/** One training step: forward, loss, backward, optimiser. */
+export class TrainingPlan {
+  private constructor(
+    readonly recording: Recording,
+    /** f32 [4]: sum of losses, correct, samples, unused; of the training batches. */
+    readonly totals: Slice,
+    /** f32 [steps, 4]: learning rate and Adam's corrections of each step. */
+    readonly schedule: Slice,
+    readonly memory: PlanMemory,
+    private readonly gpu: Gpu,
+    private readonly owned: readonly Slice[],
+  ) {}
+
+  static async create(gpu: Gpu, parameters: Parameters, feed: Feed, options: TrainingPlanOptions): Promise<TrainingPlan> {
+    const { spec } = parameters;
+    const calls = new CallList();
+    emitStep(calls, spec, feed, options);
+    const bytes = parameters.trainedWords * 4;
+    const gradients = await gpu.allocate(bytes, `${spec.name} gradients`);
+    const moments = [await gpu.allocate(bytes, `${spec.name} first moment`)];
+    if (options.optimiser.kind === 'adam') moments.push(await gpu.allocate(bytes, `${spec.name} second moment`));
+    const schedule = await gpu.allocate(options.steps * 16, 'learning rates');
+    const totals = await gpu.allocate(16, 'totals');
+    const recorder = new Recorder(gpu);
+    const homes = { parameters, feed, gradients, totals };
+    const { arena, memory } = await record(gpu, calls, homes, recorder, spec.name);
+    recordOptimiser(gpu, recorder, parameters, { gradients, moments, schedule, feed }, options);
+    const recording = await recorder.finish(`${spec.name} training step`);
+    return new TrainingPlan(recording, totals, schedule, memory, gpu, [arena, gradients, ...moments, schedule, totals]);
+  }
+
+  async destroy(): Promise<void> {
+    await this.recording.destroy();
+    await this.gpu.free(...this.owned);
+  }
+}
+
+function emitStep(calls: CallList, spec: NetworkSpec, feed: Feed, options: TrainingPlanOptions): void {
+  const { logits, backward } = buildForward(calls, spec, { batch: feed.batch, training: true, seed: options.seed });
+  const dlogits: Activation = emitObjective(calls, spec, feed.batch, logits, options.objective);
+  backward(dlogits);
+}
+
+interface OptimiserSlices {
+  readonly gradients: Slice;
+  readonly moments: readonly Slice[];
+  readonly schedule: Slice;
+  readonly feed: Feed;
+}
+
+/** One dispatch over the whole arena, or a few where the arena is larger than a binding may be. */
+function recordOptimiser(gpu: Gpu, recorder: Recorder, parameters: Parameters, slices: OptimiserSlices, { optimiser, steps }: TrainingPlanOptions): void {
+  const total = parameters.trainedWords;
+  const chunk = Math.floor(gpu.limits.maxStorageBufferBindingSize / 4 / 1024) * 1024;
+  for (let at = 0; at < total; at += chunk) {
+    const size = Math.min(chunk, total - at);
+    const part = (arena: Slice): Slice => ({ buffer: arena.buffer, offset: arena.offset + at * 4, size: size * 4 });
+    const common = {
+      parameters: part(parameters.trained),
+      gradients: part(slices.gradients),
+      schedule: slices.schedule,
+      clock: slices.feed.slice('clock'),
+    };
+    const [first, second] = slices.moments;
+    if (optimiser.kind === 'sgd') {
+      const { momentum, nesterov, weightDecay } = optimiser;
+      recorder.add(sgd, 'step', { size, steps, momentum, nesterov, weightDecay }, { ...common, velocity: part(first!) });
+    } else {
+      const { beta1, beta2, epsilon, weightDecay, decoupled } = optimiser;
+      const shape = { size, steps, beta1, beta2, epsilon, weightDecay, decoupled };
+      recorder.add(adam, 'step', shape, { ...common, firstMoment: part(first!), secondMoment: part(second!) });
+    }
+  }
+}

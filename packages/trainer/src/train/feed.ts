@@ -1,0 +1,112 @@
+// The batch: gathers images, labels and the teacher's logits of one step from tables on the device. Students that train
+// side by side share one feed.
+import { clock, gather, padded, Recorder, rows, type Gpu, type Recording, type Slice } from '@n2n/kernels';
+import type { DeviceImages } from './images.js';
+
+/** An entry of the order that stands for no image: the unfilled end of a last batch. */
+export const VOID_IMAGE = 0xffffffff;
+/** The view that is the image itself, without augmentation. */
+export const PLAIN_VIEW = 0xffffffff;
+
+/** Per channel, of pixels scaled to 0..1. */
+export interface Preprocessing {
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+export interface Augmentation {
+  /** Random crop of the image's own size out of the image with this border of black pixels. */
+  readonly cropPadding: number;
+  /** Random horizontal flip. */
+  readonly flip: boolean;
+  readonly seed: number;
+}
+
+/** The teacher's logits of `views` views of each image: f32 [count, views, classes4]. */
+export interface TeacherTable {
+  readonly slice: Slice;
+  readonly views: number;
+  readonly classes: number;
+}
+
+export interface FeedOptions {
+  readonly batch: number;
+  /** Most steps between two calls of `setOrder`. */
+  readonly steps: number;
+  readonly preprocessing: Preprocessing;
+  readonly augmentation?: Augmentation;
+  readonly teacher?: TeacherTable;
+}
+
+const NO_AUGMENTATION: Augmentation = { cropPadding: 0, flip: false, seed: 0 };
+
+export class Feed {
+  private constructor(
+    private readonly gpu: Gpu,
+    readonly batch: number,
+    readonly steps: number,
+    private readonly slices: Readonly<Record<string, Slice>>,
+    /** Fills the batch of the clock's step. */
+    readonly fill: Recording,
+    /** Moves the clock to the next step. */
+    readonly tick: Recording,
+  ) {}
+
+  static async create(gpu: Gpu, images: DeviceImages, options: FeedOptions): Promise<Feed> {
+    const { batch, steps, teacher } = options;
+    const { channels, height, width } = images.geometry;
+    const slices: Record<string, Slice> = {
+      x: await gpu.allocate(batch * height * width * padded(channels) * 4, 'batch images'),
+      labels: await gpu.allocate(batch * 4, 'batch labels'),
+      clock: await gpu.allocate(16, 'clock'),
+      order: await gpu.allocate(batch * steps * 8, 'order'),
+    };
+    const common = { order: slices['order']!, clock: slices['clock']! };
+    const recorder = new Recorder(gpu);
+    const { cropPadding, flip, seed } = options.augmentation ?? NO_AUGMENTATION;
+    const { mean, std } = options.preprocessing;
+    for (const { first, count, slice } of images.shards) {
+      const shape = { batch, height, width, channels, first, count, steps, cropPadding, flip, seed, mean: [...mean], std: [...std] };
+      recorder.add(gather, 'forward', shape, { images: slice, ...common, x: slices['x']! });
+    }
+    const all = { batch, first: 0, count: images.count, steps };
+    const labelRows = { ...all, words: 1, views: 1, voidWord: VOID_IMAGE };
+    recorder.add(rows, 'gather', labelRows, { table: images.labels, ...common, y: slices['labels']! });
+    if (teacher !== undefined) {
+      const words = padded(teacher.classes);
+      slices['teacher'] = await gpu.allocate(batch * words * 4, 'batch teacher logits');
+      const logitRows = { ...all, words, views: teacher.views, voidWord: 0 };
+      recorder.add(rows, 'gather', logitRows, { table: teacher.slice, ...common, y: slices['teacher'] });
+    }
+    const fill = await recorder.finish('feed');
+    const ticker = new Recorder(gpu);
+    ticker.add(clock, 'tick', {}, { clock: slices['clock']! });
+    return new Feed(gpu, batch, steps, slices, fill, await ticker.finish('clock'));
+  }
+
+  /** x [batch, H, W, C4], labels u32 [batch], teacher [batch, classes4], clock u32 [4], order u32 [steps, batch, 2]. */
+  slice(name: string): Slice {
+    const slice = this.slices[name];
+    if (slice === undefined) throw new Error(`the feed has no "${name}"; an objective with a teacher needs the teacher's logits`);
+    return slice;
+  }
+
+  /**
+   * Sets the images of the coming steps, as pairs (image, view), and the clock to the first of them. A last batch is filled
+   * up with void entries. `epoch` tells one stretch of steps from another where masks are keyed by the clock.
+   */
+  setOrder(pairs: Uint32Array, epoch = 0): void {
+    const needed = Math.ceil(pairs.length / 2 / this.batch);
+    if (needed > this.steps) throw new RangeError(`the order has ${needed} steps; this feed holds ${this.steps}`);
+    const whole = new Uint32Array(needed * this.batch * 2).fill(VOID_IMAGE);
+    whole.set(pairs);
+    this.gpu.write(this.slice('order'), whole);
+    this.gpu.write(this.slice('clock'), new Uint32Array([0, epoch, 0, 0]));
+  }
+
+  async destroy(): Promise<void> {
+    await this.fill.destroy();
+    await this.tick.destroy();
+    await this.gpu.free(...Object.values(this.slices));
+  }
+}
