@@ -31,11 +31,21 @@ describe('keyedRandom', () => {
 
   it('depends on seed, purpose and index, and on nothing else', () => {
     const keys: Parameters<typeof keyedRandom>[] = [
-      [1, 'weights'], [2, 'weights'], [1, 'order'], [1, 'weights', 1], [1, 'weights', 2 ** 40], ['one', 'weights'],
+      [1, 'weights'],
+      [2, 'weights'],
+      [1, 'order'],
+      [1, 'weights', 1],
+      [1, 'weights', 2 ** 40],
+      ['one', 'weights'],
     ];
     const draws = keys.map((key) => draw(...key).join());
     expect(new Set(draws).size).toBe(keys.length);
-    expect(keys.reverse().map((key) => draw(...key).join()).reverse()).toEqual(draws);
+    expect(
+      keys
+        .reverse()
+        .map((key) => draw(...key).join())
+        .reverse(),
+    ).toEqual(draws);
     expect(draw('1', 'weights')).toEqual(draw(1, 'weights', 0));
   });
 
@@ -86,9 +96,7 @@ describe('keyedRandom', () => {
   });
 
   it('permutation holds every index once and mixes all of them', () => {
-    expect([...keyedRandom(5, 'permutation').permutation(1000)].sort((a, b) => a - b)).toEqual(
-      Array.from({ length: 1000 }, (_, i) => i),
-    );
+    expect([...keyedRandom(5, 'permutation').permutation(1000)].sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
     const counts = new Map<string, number>();
     for (let i = 0; i < 6000; i++) {
       const key = keyedRandom(5, 'permutation', i).permutation(3).join();

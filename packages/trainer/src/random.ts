@@ -124,11 +124,7 @@ function multiplyHigh(a: number, b: number): number {
 }
 
 /** One block of Philox-4x32 with 10 rounds: 128 bits of counter and 64 bits of key to four unsigned 32-bit words. */
-export function philox4x32(
-  counter: readonly [number, number, number, number],
-  key: readonly [number, number],
-  out: Uint32Array,
-): void {
+export function philox4x32(counter: readonly [number, number, number, number], key: readonly [number, number], out: Uint32Array): void {
   let [c0, c1, c2, c3] = counter;
   let [k0, k1] = key;
   for (let round = 0; round < 10; round++) {

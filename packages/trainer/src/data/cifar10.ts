@@ -60,7 +60,10 @@ function checkPublishedSize(files: readonly { path: string; records: number }[])
   const odd = files.find((file) => file.records !== PUBLISHED_RECORDS);
   if (whole !== undefined && odd !== undefined) {
     const fault = odd.records < PUBLISHED_RECORDS ? 'truncated' : 'has trailing records';
-    throw new DataError(odd.path, `${fault}: holds ${odd.records} records, but ${whole.path} holds ${PUBLISHED_RECORDS}, as each file of CIFAR-10 must`);
+    throw new DataError(
+      odd.path,
+      `${fault}: holds ${odd.records} records, but ${whole.path} holds ${PUBLISHED_RECORDS}, as each file of CIFAR-10 must`,
+    );
   }
 }
 

@@ -46,7 +46,10 @@ export async function readIdxSplit(
   const images = await readIdxImages(imagesPath);
   const labels = await readIdxLabels(labelsPath);
   if (labels.length !== images.count) {
-    throw new DataError(labelsPath, `holds ${labels.length} labels, but ${imagesPath} holds ${images.count} images; each image needs one label`);
+    throw new DataError(
+      labelsPath,
+      `holds ${labels.length} labels, but ${imagesPath} holds ${images.count} images; each image needs one label`,
+    );
   }
   checkLabels(labelsPath, labels, classes);
   return { split: { count: images.count, images: images.pixels, labels }, height: images.height, width: images.width };
@@ -79,7 +82,8 @@ function idxFormat(path: string, what: string, magic: number, dimensionCount: nu
     sizeBytes(header) {
       const found = new DataView(header.buffer, header.byteOffset, header.length).getUint32(0);
       if (found !== magic) {
-        const hint = found === LABELS_MAGIC ? ' (that is an IDX labels file)' : found === IMAGES_MAGIC ? ' (that is an IDX images file)' : '';
+        const hint =
+          found === LABELS_MAGIC ? ' (that is an IDX labels file)' : found === IMAGES_MAGIC ? ' (that is an IDX images file)' : '';
         throw new DataError(path, `begins with 0x${hex(found)}${hint}; ${what} begin with 0x${hex(magic)}`);
       }
       const sizes = dimensions(header, dimensionCount);

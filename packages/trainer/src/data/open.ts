@@ -27,7 +27,8 @@ interface NamedDataset {
   readonly advice: (folder: string) => string;
 }
 
-const MNIST_FILES = 'the four IDX files (train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, each gzip or not)';
+const MNIST_FILES =
+  'the four IDX files (train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, each gzip or not)';
 
 /** Data sets known by name. */
 export const NAMED_DATASETS: Readonly<Record<'mnist' | 'fashion-mnist' | 'cifar10', NamedDataset>> = {
@@ -170,7 +171,10 @@ function idxPaths(folder: string, names: IdxNames): IdxPaths {
     const name = names[file];
     if (name !== undefined) return join(folder, name);
     const variants = idxFileNames(IDX_FILES[file]);
-    throw new DataError(join(folder, IDX_FILES[file]), `does not exist, while other IDX files of the data set do; it may be called ${variants.join(', ')}`);
+    throw new DataError(
+      join(folder, IDX_FILES[file]),
+      `does not exist, while other IDX files of the data set do; it may be called ${variants.join(', ')}`,
+    );
   };
   return {
     trainImages: path('trainImages'),
@@ -193,7 +197,8 @@ async function findCifar10(folder: string, names: ReadonlySet<string>): Promise<
 function foreignFolder(folder: string, names: ReadonlySet<string>): DataError {
   const listed = [...names].sort().slice(0, 5).join(', ') + (names.size > 5 ? ', ...' : '');
   const found = names.size === 0 ? 'is empty' : `holds ${listed}`;
-  const python = names.has('cifar-10-batches-py') || names.has('data_batch_1') ? ' These are CIFAR-10 for Python: the binary version is needed.' : '';
+  const python =
+    names.has('cifar-10-batches-py') || names.has('data_batch_1') ? ' These are CIFAR-10 for Python: the binary version is needed.' : '';
   return new DataError(
     folder,
     `${found}; a data set is ${MNIST_FILES}, or CIFAR-10's binary files (${CIFAR10_TRAIN_FILES[0]} .. ${CIFAR10_TRAIN_FILES[4]}, ${CIFAR10_TEST_FILE}).${python}`,

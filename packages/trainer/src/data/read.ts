@@ -24,7 +24,10 @@ export async function readSizedFile(path: string, format: SizedFormat): Promise<
   const packed = isGzip(stored);
   const head = packed ? gunzipHead(path, stored) : stored.subarray(0, format.headerBytes);
   if (head.length < format.headerBytes) {
-    throw new DataError(path, `holds ${head.length} bytes${packed ? ' unpacked' : ''}; ${format.what} begin with a header of ${format.headerBytes} bytes`);
+    throw new DataError(
+      path,
+      `holds ${head.length} bytes${packed ? ' unpacked' : ''}; ${format.what} begin with a header of ${format.headerBytes} bytes`,
+    );
   }
   const sizeBytes = format.sizeBytes(head.subarray(0, format.headerBytes));
   if (sizeBytes > MAX_FILE_BYTES) {
@@ -98,17 +101,22 @@ function gunzipExactly(path: string, stored: Uint8Array, sizeBytes: number, form
     bytesUsed = result.engine.bytesWritten;
   } catch (error) {
     if (errorCode(error) === 'ERR_BUFFER_TOO_LARGE') {
-      throw new DataError(path, `unpacks to more than the ${sizeBytes} bytes that the header of these ${format.what} asks for`, { cause: error });
+      throw new DataError(path, `unpacks to more than the ${sizeBytes} bytes that the header of these ${format.what} asks for`, {
+        cause: error,
+      });
     }
     throw badGzip(path, error);
   }
-  if (bytesUsed < stored.length) throw new DataError(path, `has ${stored.length - bytesUsed} bytes after the end of its gzip stream; there must be none`);
+  if (bytesUsed < stored.length)
+    throw new DataError(path, `has ${stored.length - bytesUsed} bytes after the end of its gzip stream; there must be none`);
   return new Uint8Array(unpacked.buffer, unpacked.byteOffset, unpacked.length);
 }
 
 function badGzip(path: string, error: unknown): DataError {
   const detail = error instanceof Error ? error.message : String(error);
-  return new DataError(path, `is a damaged gzip file (${detail}); get it again, or unpack it with a tool that repairs it`, { cause: error });
+  return new DataError(path, `is a damaged gzip file (${detail}); get it again, or unpack it with a tool that repairs it`, {
+    cause: error,
+  });
 }
 
 function trailing(path: string, extra: number, sizeBytes: number): DataError {

@@ -25,7 +25,13 @@ export function splitValidation(split: Split, options: ValidationOptions): { tra
   const count = validationCount(split.count, options);
   const all = Uint32Array.from({ length: split.count }, (_, i) => i);
   const groups = groupByClass(all, split.labels, options.classes);
-  const validation = choose(groups, count, groups.map((group) => Math.max(0, group.length - 1)), options.seed, 'validation-split');
+  const validation = choose(
+    groups,
+    count,
+    groups.map((group) => Math.max(0, group.length - 1)),
+    options.seed,
+    'validation-split',
+  );
   const held = new Set(validation);
   return { train: all.filter((index) => !held.has(index)), validation };
 }
@@ -36,10 +42,18 @@ export function splitValidation(split: Split, options: ValidationOptions): { tra
  */
 export function subset(indices: Uint32Array, labels: Uint8Array, count: number, classes: number, seed: number | string): Uint32Array {
   if (!Number.isInteger(count) || count < 1 || count > indices.length) {
-    throw new SelectionError(`a subset of ${count} records was asked for; it must be an integer in 1..${indices.length}, the records at hand`);
+    throw new SelectionError(
+      `a subset of ${count} records was asked for; it must be an integer in 1..${indices.length}, the records at hand`,
+    );
   }
   const groups = groupByClass(indices, labels, classes);
-  return choose(groups, count, groups.map((group) => group.length), seed, 'subset');
+  return choose(
+    groups,
+    count,
+    groups.map((group) => group.length),
+    seed,
+    'subset',
+  );
 }
 
 function validationCount(total: number, { count, fraction }: ValidationOptions): number {
@@ -96,7 +110,10 @@ function shareEqually(count: number, available: readonly number[], order: Uint32
   let left = count;
   while (left > 0) {
     const open = [...order].filter((label) => (quotas[label] ?? 0) < (available[label] ?? 0));
-    const round = Math.max(1, Math.min(Math.floor(left / open.length), ...open.map((label) => (available[label] ?? 0) - (quotas[label] ?? 0))));
+    const round = Math.max(
+      1,
+      Math.min(Math.floor(left / open.length), ...open.map((label) => (available[label] ?? 0) - (quotas[label] ?? 0))),
+    );
     for (const label of open.slice(0, left)) {
       quotas[label] = (quotas[label] ?? 0) + round;
       left -= round;
