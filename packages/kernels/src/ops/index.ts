@@ -1,5 +1,6 @@
 // The op set: one line an op.
 import { activation } from './activation/index.js';
+import { batchNorm } from './batchNorm/index.js';
 import { add } from './add/index.js';
 import { conv2d } from './conv2d/index.js';
 import { linear } from './linear/index.js';
@@ -9,7 +10,7 @@ import { softenedKl } from './softenedKl/index.js';
 import type { Op } from './op.js';
 
 /** Every op, for tests and benchmarks that run over all of them. The shape type differs from op to op. */
-export const allOps: readonly Op<unknown>[] = [add, conv2d, linear, softmaxCrossEntropy, logitMse, softenedKl, activation];
+export const allOps: readonly Op<unknown>[] = [add, conv2d, linear, softmaxCrossEntropy, logitMse, softenedKl, activation, batchNorm];
 
 export { add };
 export * from './conv2d/index.js';
@@ -19,3 +20,4 @@ export * from './logitMse/index.js';
 export * from './softenedKl/index.js';
 export { VOID_LABEL } from './loss.js';
 export * from './activation/index.js';
+export * from './batchNorm/index.js';

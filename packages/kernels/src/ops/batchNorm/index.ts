@@ -1,0 +1,201 @@
+// batchNorm: y = (x - mean) / sqrt(variance + epsilon) * gamma + beta per channel (Ioffe, Szegedy 2015). `forward` takes
+// the batch's statistics, saves them for `gradient` and moves the running ones; `evaluate` takes the running ones.
+import { requirePositiveIntegers } from '../checks.js';
+import { ShapeError, f32, padded, type DeviceTraits, type Dispatch, type Op, type TensorDeclaration } from '../op.js';
+import type { Random } from '../../testing/random.js';
+import { evaluateReference, forwardReference, gradientReference } from './reference.js';
+import { slice } from './slicing.js';
+
+export interface BatchNormShape {
+  /** N * H * W. */
+  readonly rows: number;
+  readonly channels: number;
+  /** Added to the variance; positive. */
+  readonly epsilon: number;
+  /** Weight of the new batch in the running statistics, 0 to 1: PyTorch's sense, ONNX has 1 minus it. */
+  readonly momentum: number;
+}
+
+type Tensor = TensorDeclaration<BatchNormShape>;
+
+const activationWords = ({ rows, channels }: BatchNormShape): number => rows * padded(channels);
+const channelWords = ({ channels }: BatchNormShape): number => padded(channels);
+
+/** Every channel has its own mean and deviation; the second has the hard case for a variance in f32: mean 100, deviation 0.1. */
+function spreadChannels({ rows, channels }: BatchNormShape, random: Random): Float64Array {
+  const means = [0, 100, -3, 0.5];
+  const deviations = [1, 0.1, 2, 5];
+  const width = padded(channels);
+  return Float64Array.from({ length: rows * width }, (_, i) => {
+    const c = i % width;
+    return c < channels ? means[c % 4]! + deviations[c % 4]! * random.normal() : 0;
+  });
+}
+
+/** Test data for a [C4] tensor; the padding holds `pad`. */
+const perChannel =
+  (draw: (random: Random, channel: number) => number, pad = 0) =>
+  ({ channels }: BatchNormShape, random: Random): Float64Array =>
+    Float64Array.from({ length: padded(channels) }, (_, c) => (c < channels ? draw(random, c) : pad));
+
+const gradientRows = ({ rows, channels }: BatchNormShape, random: Random): Float64Array => {
+  const width = padded(channels);
+  return Float64Array.from({ length: rows * width }, (_, i) => (i % width < channels ? random.normal() : 0));
+};
+
+const x: Tensor = { name: 'x', role: 'in', type: 'f32', words: activationWords, fill: spreadChannels };
+const y: Tensor = { name: 'y', role: 'out', type: 'f32', words: activationWords };
+const dy: Tensor = { name: 'dy', role: 'in', type: 'f32', words: activationWords, fill: gradientRows };
+const dx: Tensor = { name: 'dx', role: 'out', type: 'f32', words: activationWords };
+
+const channel = (name: string, role: Tensor['role'], fill?: Tensor['fill']): Tensor => ({
+  name,
+  role,
+  type: 'f32',
+  words: channelWords,
+  ...(fill === undefined ? {} : { fill }),
+});
+const gamma = channel('gamma', 'in', perChannel((random) => 1 + 0.3 * random.normal()));
+const beta = channel('beta', 'in', perChannel((random) => random.normal()));
+// What the running statistics of padded channels hold must not matter: gamma and beta are 0 there.
+const runningMean = (role: Tensor['role']): Tensor => channel('runningMean', role, perChannel((random, c) => (c % 4 === 1 ? 100 : random.normal()), 0.3));
+const runningVariance = (role: Tensor['role']): Tensor => channel('runningVariance', role, perChannel((random) => 0.5 + random.uniform(), 1));
+
+function forwardDispatches(shape: BatchNormShape, device: DeviceTraits): Dispatch[] {
+  const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks } = slice(shape, device);
+  const { rows, epsilon, momentum } = shape;
+  return [
+    {
+      wgsl: new URL('./statistics.wgsl', import.meta.url),
+      bind: ['x', 'scratch'],
+      uniforms: [rows, vectors, blockVectors, rowLanes, chunkRows, chunks],
+      workgroups: [chunks, blocks, 1],
+    },
+    {
+      wgsl: new URL('./finalise.wgsl', import.meta.url),
+      bind: ['scratch', 'runningMean', 'runningVariance', 'mean', 'inverseDeviation'],
+      uniforms: [rows, vectors, chunkRows, chunks, f32(epsilon), f32(momentum)],
+      workgroups: [vectors, 1, 1],
+    },
+    {
+      wgsl: new URL('./forward.wgsl', import.meta.url),
+      bind: ['x', 'gamma', 'beta', 'mean', 'inverseDeviation', 'y'],
+      uniforms: [rows, vectors, blockVectors, rowLanes, chunkRows],
+      workgroups: [chunks, blocks, 1],
+    },
+  ];
+}
+
+function evaluateDispatches(shape: BatchNormShape, device: DeviceTraits): Dispatch[] {
+  const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks } = slice(shape, device);
+  return [
+    {
+      wgsl: new URL('./evaluate.wgsl', import.meta.url),
+      bind: ['x', 'gamma', 'beta', 'runningMean', 'runningVariance', 'y'],
+      uniforms: [shape.rows, vectors, blockVectors, rowLanes, chunkRows, f32(shape.epsilon)],
+      workgroups: [chunks, blocks, 1],
+    },
+  ];
+}
+
+function gradientDispatches(shape: BatchNormShape, device: DeviceTraits): Dispatch[] {
+  const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks } = slice(shape, device);
+  const { rows } = shape;
+  return [
+    {
+      wgsl: new URL('./gradient.statistics.wgsl', import.meta.url),
+      bind: ['x', 'dy', 'mean', 'inverseDeviation', 'scratch'],
+      uniforms: [rows, vectors, blockVectors, rowLanes, chunkRows, chunks],
+      workgroups: [chunks, blocks, 1],
+    },
+    {
+      wgsl: new URL('./gradient.finalise.wgsl', import.meta.url),
+      bind: ['scratch', 'dgamma', 'dbeta'],
+      uniforms: [vectors, chunks],
+      workgroups: [vectors, 1, 1],
+    },
+    {
+      wgsl: new URL('./gradient.wgsl', import.meta.url),
+      bind: ['x', 'dy', 'gamma', 'mean', 'inverseDeviation', 'dgamma', 'dbeta', 'dx'],
+      uniforms: [rows, vectors, blockVectors, rowLanes, chunkRows],
+      workgroups: [chunks, blocks, 1],
+    },
+  ];
+}
+
+/** A mean and a second moment, or two sums, a chunk and channel. */
+const scratchWords = (shape: BatchNormShape, device: DeviceTraits): number => 2 * slice(shape, device).chunks * padded(shape.channels);
+
+export const batchNorm: Op<BatchNormShape> = {
+  name: 'batchNorm',
+  passes: {
+    forward: {
+      tensors: [
+        x,
+        gamma,
+        beta,
+        runningMean('inout'),
+        runningVariance('inout'),
+        y,
+        channel('mean', 'out'),
+        channel('inverseDeviation', 'out'),
+      ],
+      // Subtract, add, multiply, add for the statistics; subtract, multiply, add to apply them.
+      flops: ({ rows, channels }) => 7 * rows * channels,
+      // At mean 100 and deviation 0.1 the mean's own rounding, 2^-18, is 4e-5 deviations: 1.3e-5 of the largest |y|, about 3.
+      tolerance: 3e-5,
+      reference: forwardReference,
+      variants: [{ name: 'plain', usable: () => true, scratchWords, dispatches: forwardDispatches }],
+    },
+    evaluate: {
+      tensors: [x, gamma, beta, runningMean('in'), runningVariance('in'), y],
+      flops: ({ rows, channels }) => 3 * rows * channels,
+      // Five roundings of 2^-24, and WGSL allows square root and division 2.5 units in the last place each.
+      tolerance: 1e-6,
+      reference: evaluateReference,
+      variants: [{ name: 'plain', usable: () => true, dispatches: evaluateDispatches }],
+    },
+    gradient: {
+      tensors: [
+        x,
+        dy,
+        gamma,
+        channel('mean', 'in'),
+        channel('inverseDeviation', 'in'),
+        dx,
+        channel('dgamma', 'out'),
+        channel('dbeta', 'out'),
+      ],
+      // Add, subtract, multiply, add for the sums; subtract, multiply, subtract, subtract, multiply for dx.
+      flops: ({ rows, channels }) => 9 * rows * channels,
+      // Sums of many terms of both signs: the rounding of the partial sums, relative to a total that is smaller than they are.
+      tolerance: 1e-5,
+      reference: gradientReference,
+      differentiates: { pass: 'forward', cotangents: { dy: 'y' }, gradients: { dx: 'x', dgamma: 'gamma', dbeta: 'beta' } },
+      variants: [{ name: 'plain', usable: () => true, scratchWords, dispatches: gradientDispatches }],
+    },
+  },
+  check({ rows, channels, epsilon, momentum }) {
+    requirePositiveIntegers('batchNorm', { rows, channels });
+    if (!(epsilon > 0)) throw new ShapeError('batchNorm', `epsilon is ${epsilon}; it must be positive`);
+    if (!(momentum >= 0 && momentum <= 1)) throw new ShapeError('batchNorm', `momentum is ${momentum}; it must be between 0 and 1`);
+  },
+  samples: [
+    { rows: 7 * 7 * 5, channels: 16, epsilon: 1e-5, momentum: 0.1 },
+    { rows: 4001, channels: 3, epsilon: 1e-5, momentum: 0.1 }, // several chunks, the last short
+    { rows: 9000, channels: 1, epsilon: 1e-3, momentum: 1 },
+    { rows: 169, channels: 10, epsilon: 1e-5, momentum: 0.01 },
+    { rows: 500, channels: 5, epsilon: 1e-5, momentum: 0 },
+    { rows: 97, channels: 260, epsilon: 1e-5, momentum: 0.1 }, // 65 vectors: two blocks, uneven
+    // Two rows: with a small epsilon dx is the difference of nearly equal numbers, in any precision.
+    { rows: 2, channels: 6, epsilon: 0.5, momentum: 0.1 },
+    { rows: 1, channels: 4, epsilon: 1e-5, momentum: 0.1 },
+  ],
+  benchmarks: { '64x28x28x16': { rows: 64 * 28 * 28, channels: 16, epsilon: 1e-5, momentum: 0.1 } },
+  errors: [
+    { shape: { rows: 0, channels: 4, epsilon: 1e-5, momentum: 0.1 }, message: /rows is 0; it must be a positive integer/ },
+    { shape: { rows: 8, channels: 2.5, epsilon: 1e-5, momentum: 0.1 }, message: /channels is 2.5/ },
+    { shape: { rows: 8, channels: 4, epsilon: 0, momentum: 0.1 }, message: /epsilon is 0; it must be positive/ },
+    { shape: { rows: 8, channels: 4, epsilon: 1e-5, momentum: 1.5 }, message: /momentum is 1.5/ },
+  ],
+};

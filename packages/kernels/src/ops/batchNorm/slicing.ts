@@ -1,0 +1,34 @@
+// How the kernels of batchNorm split [rows, vectors] over workgroups.
+import { padded, type DeviceTraits } from '../op.js';
+import type { BatchNormShape } from './index.js';
+
+export interface Slicing {
+  /** vec4 elements a row. */
+  readonly vectors: number;
+  /** Vectors that one workgroup covers, at most 64; the workgroups' second dimension walks the blocks. */
+  readonly blockVectors: number;
+  readonly blocks: number;
+  /** Rows that the 64 lanes of a workgroup read at a time. */
+  readonly rowLanes: number;
+  /** Rows of one workgroup, and the number of such chunks; the last may be shorter, none is empty. */
+  readonly chunkRows: number;
+  readonly chunks: number;
+}
+
+const LANES = 64;
+
+/** Workgroups wanted: a software adapter needs enough to balance its cores, a GPU enough to fill it. */
+const WORKGROUPS = { cpu: 32, gpu: 512 } as const;
+/** Rows a lane reads at least, so that its per-channel loads and the sum over lanes weigh little. */
+const ROWS_PER_LANE = { cpu: 16, gpu: 8 } as const;
+
+export function slice({ rows, channels }: BatchNormShape, { kind }: DeviceTraits): Slicing {
+  const vectors = padded(channels) / 4;
+  const blocks = Math.ceil(vectors / LANES);
+  const blockVectors = Math.ceil(vectors / blocks);
+  const rowLanes = Math.floor(LANES / blockVectors);
+  const wanted = Math.ceil(rows / Math.max(1, Math.floor(WORKGROUPS[kind] / blocks)));
+  const step = 4 * rowLanes; // the kernels take 4 rows an iteration
+  const chunkRows = Math.ceil(Math.max(wanted, ROWS_PER_LANE[kind] * rowLanes) / step) * step;
+  return { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks: Math.ceil(rows / chunkRows) };
+}
