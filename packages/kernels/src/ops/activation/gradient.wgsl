@@ -4,11 +4,11 @@
 //   2 leaky-relu  x > 0 ? 1 : slope
 //   3 silu        s * (1 + x * (1 - s)), s = 1 / (1 + exp(-x))
 //   4 hard-swish  x <= -3 ? 0 : x >= 3 ? 1 : x / 3 + 1/2
-// One invocation: 4 vec4f, 64 apart. One workgroup: 256 vec4f. Workgroups may exceed the work: the tail is guarded.
+// One workgroup: `share` vec4f, a multiple of 64. One invocation: every 64th of them. Workgroups may exceed the work.
 
 const KIND = 0u;
 
-struct Shape { vectors: u32, slope: f32 }
+struct Shape { vectors: u32, share: u32, slope: f32 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read_write> x: array<vec4f>;
@@ -36,8 +36,9 @@ fn backward(v: vec4f, d: vec4f) -> vec4f {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let base = (group.y * groups.x + group.x) * 256u + lane;
-  for (var i = base; i < min(base + 256u, shape.vectors); i += 64u) {
+  let base = (group.y * groups.x + group.x) * shape.share;
+  let end = min(base + shape.share, shape.vectors);
+  for (var i = base + lane; i < end; i += 64u) {
     dx[i] = backward(x[i], dy[i]);
   }
 }

@@ -1,7 +1,8 @@
 // activation: y = f(x), elementwise, for the functions that map 0 to 0 and so keep padded channels zero. A sigmoid does
 // not (sigmoid(0) = 1/2) and is no kind of this op.
 import { requireVectors } from '../checks.js';
-import { ShapeError, f32, spread, type DeviceTraits, type Op } from '../op.js';
+import { flatSlicing } from '../flat.js';
+import { ShapeError, f32, type DeviceTraits, type Op } from '../op.js';
 import type { Random } from '../../testing/random.js';
 import { forwardReference, gradientReference } from './reference.js';
 
@@ -17,9 +18,6 @@ export interface ActivationShape {
   readonly slope?: number;
 }
 
-/** vec4 elements that one workgroup of 64 invocations covers: 4 an invocation. */
-const VECTORS_PER_WORKGROUP = 256;
-
 /** Operations an element: a comparison, a multiplication, a division or an exponential is 1 each. */
 const FORWARD_FLOPS: Record<ActivationKind, number> = { relu: 1, relu6: 2, 'leaky-relu': 2, silu: 4, 'hard-swish': 5 };
 const GRADIENT_FLOPS: Record<ActivationKind, number> = { relu: 1, relu6: 2, 'leaky-relu': 2, silu: 8, 'hard-swish': 5 };
@@ -29,11 +27,10 @@ const words = ({ size }: ActivationShape): number => size;
 /** Wide enough that relu6 saturates and hard-swish and silu reach their tails. */
 const wide = ({ size }: ActivationShape, random: Random): number[] => Array.from({ length: size }, () => 4 * random.normal());
 
-const launch = ({ size, kind, slope = 0 }: ActivationShape, device: DeviceTraits) => ({
-  constants: { KIND: activationKinds.indexOf(kind) },
-  uniforms: [size / 4, f32(slope)],
-  workgroups: spread(Math.ceil(size / 4 / VECTORS_PER_WORKGROUP), device.maxWorkgroups),
-});
+function launch({ size, kind, slope = 0 }: ActivationShape, device: DeviceTraits) {
+  const { share, workgroups } = flatSlicing(size / 4, device);
+  return { constants: { KIND: activationKinds.indexOf(kind) }, uniforms: [size / 4, share, f32(slope)], workgroups };
+}
 
 export const activation: Op<ActivationShape> = {
   name: 'activation',

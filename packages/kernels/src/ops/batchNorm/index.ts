@@ -55,11 +55,29 @@ const channel = (name: string, role: Tensor['role'], fill?: Tensor['fill']): Ten
   words: channelWords,
   ...(fill === undefined ? {} : { fill }),
 });
-const gamma = channel('gamma', 'in', perChannel((random) => 1 + 0.3 * random.normal()));
-const beta = channel('beta', 'in', perChannel((random) => random.normal()));
+const gamma = channel(
+  'gamma',
+  'in',
+  perChannel((random) => 1 + 0.3 * random.normal()),
+);
+const beta = channel(
+  'beta',
+  'in',
+  perChannel((random) => random.normal()),
+);
 // What the running statistics of padded channels hold must not matter: gamma and beta are 0 there.
-const runningMean = (role: Tensor['role']): Tensor => channel('runningMean', role, perChannel((random, c) => (c % 4 === 1 ? 100 : random.normal()), 0.3));
-const runningVariance = (role: Tensor['role']): Tensor => channel('runningVariance', role, perChannel((random) => 0.5 + random.uniform(), 1));
+const runningMean = (role: Tensor['role']): Tensor =>
+  channel(
+    'runningMean',
+    role,
+    perChannel((random, c) => (c % 4 === 1 ? 100 : random.normal()), 0.3),
+  );
+const runningVariance = (role: Tensor['role']): Tensor =>
+  channel(
+    'runningVariance',
+    role,
+    perChannel((random) => 0.5 + random.uniform(), 1),
+  );
 
 function forwardDispatches(shape: BatchNormShape, device: DeviceTraits): Dispatch[] {
   const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks } = slice(shape, device);
