@@ -59,7 +59,11 @@ export function analyseNode(node: NodeSpec, inputShapes: readonly Shape[]): Node
     checkOutput(node, outputShape);
     const parameters = type.parameters(node.attributes, inputShapes);
     for (const { name, shape } of parameters) {
-      checkElements(node, name, shape.reduce((product, side) => product * side, 1));
+      checkElements(
+        node,
+        name,
+        shape.reduce((product, side) => product * side, 1),
+      );
     }
     const macs = type.macs(node.attributes, inputShapes);
     return { node, type, inputShapes, outputShape, parameters, macs, outputElements: elementsOf(outputShape) };

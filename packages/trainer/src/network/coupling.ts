@@ -48,7 +48,7 @@ class Partition {
   find(key: string): string {
     let root = key;
     for (let up = this.parent.get(root); up !== undefined; up = this.parent.get(root)) root = up;
-    for (let at = key; at !== root; ) {
+    for (let at = key; at !== root;) {
       const up = this.parent.get(at) ?? root;
       this.parent.set(at, root);
       at = up;

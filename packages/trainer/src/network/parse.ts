@@ -50,9 +50,9 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   return current;
 }
 
-/** The first issue in words: `attribute "kernel": got 0, needs an integer from 1 to 1048576`. */
+/** The first issue in words, a misspelt name before what is missing for it: `attribute "kernel": got 0, needs an integer from 1 to 1048576`. */
 function explain(error: z.ZodError, value: unknown, noun: string, known: readonly string[]): string {
-  const issue = error.issues[0];
+  const issue = error.issues.find(({ code }) => code === 'unrecognized_keys') ?? error.issues[0];
   if (issue === undefined) return `${noun}: not valid`;
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0] ?? '';
@@ -64,7 +64,11 @@ function explain(error: z.ZodError, value: unknown, noun: string, known: readonl
 }
 
 /** A node's attributes as its type's schema writes them. */
-export function parseAttributes(node: Pick<NodeSpec, 'id' | 'type'>, type: NodeType, value: unknown): Readonly<Record<string, AttributeValue>> {
+export function parseAttributes(
+  node: Pick<NodeSpec, 'id' | 'type'>,
+  type: NodeType,
+  value: unknown,
+): Readonly<Record<string, AttributeValue>> {
   const result = type.attributes.safeParse(value);
   if (result.success) return result.data;
   throw new SpecError(node.id, `${node.type} ${explain(result.error, value, 'attribute', type.attributeNames)}`);
@@ -126,7 +130,10 @@ function checkReferences(nodes: readonly NodeSpec[]): void {
     for (const id of node.inputs) {
       if (seen.has(id)) continue;
       if (!byId.has(id)) {
-        throw new SpecError(node.id, `got the input "${id}", needs the id of an earlier node or "${INPUT_ID}"${suggestion(id, byId.keys())}`);
+        throw new SpecError(
+          node.id,
+          `got the input "${id}", needs the id of an earlier node or "${INPUT_ID}"${suggestion(id, byId.keys())}`,
+        );
       }
       const cycle = cycleThrough(node, byId);
       throw new SpecError(

@@ -72,34 +72,38 @@ class Rewiring {
   run(): NetworkSpec {
     for (const node of this.spec.nodes) {
       const inputs = node.inputs.map((id) => this.resolve(id));
-      const [only = '', second] = this.removed.has(node.id) ? inputs : this.joined(node, inputs);
-      const leaves = this.removed.has(node.id) || (nodeTypeOf(node).agreement === 'shape' && second === undefined);
-      if (leaves) this.alias.set(node.id, only);
-      else this.kept.set(node.id, { ...node, inputs: this.joined(node, inputs) });
+      const left = this.removed.has(node.id) ? inputs : this.joined(node, inputs);
+      const leaves = this.removed.has(node.id) || (left.length === 1 && node.inputs.length > 1);
+      if (leaves) this.alias.set(node.id, left[0] ?? '');
+      else this.kept.set(node.id, { ...node, inputs: left });
     }
     return prune({ ...this.spec, nodes: [...this.kept.values()] }, this.resolve(this.spec.nodes.at(-1)?.id ?? ''));
   }
 
   /**
-   * The inputs that an add keeps. A branch is emptied when nothing is left on it but passive nodes, so that its base is
-   * now something that another input is computed from as well. An emptied branch goes, so that an emptied identity block
-   * is the identity and not x + x, unless its base can be the identity shortcut of what is left: another base, the same channels.
+   * The inputs that an add keeps. An input is a shortcut when its base is something that another input is computed from as
+   * well; a branch that lost its convolutions has become one. A shortcut goes
+   * - when another input has come to have the same base: an emptied identity block is the identity and not x + x;
+   * - when its base has other channels than the add had: an emptied block with a projection is the projection.
    */
   private joined(node: NodeSpec, inputs: readonly string[]): readonly string[] {
     if (nodeTypeOf(node).agreement !== 'shape') return inputs;
-    const bases = inputs.map((id) => this.baseOf(this.kept, id));
-    const emptied = inputs.map((_, i) => {
-      const base = bases[i] ?? '';
-      if (base === this.resolve(this.baseOf(this.originals, node.inputs[i] ?? ''))) return false;
-      return inputs.some((other, j) => j !== i && upstream(this.kept, other).has(base));
+    const branches = inputs.map((id, i) => {
+      const was = node.inputs[i] ?? '';
+      return { id, base: this.baseOf(this.kept, id), baseWas: this.baseOf(this.originals, was) };
     });
-    const goes = (i: number): boolean => {
-      const base = bases[i] ?? '';
-      const doubled = bases.some((other, j) => other === base && (!emptied[j] || j < i));
-      return emptied[i] === true && (doubled || !sameChannels(this.groups, base, node.id));
+    const feeds = (nodes: ReadonlyMap<string, NodeSpec>, base: string, ids: readonly string[], i: number): boolean =>
+      ids.some((other, j) => j !== i && upstream(nodes, other).has(base));
+    const wasShortcut = branches.map(({ baseWas }, i) => feeds(this.originals, baseWas, node.inputs, i));
+    const goes = ({ base, baseWas }: (typeof branches)[number], i: number): boolean => {
+      if (!feeds(this.kept, base, inputs, i)) return false;
+      const stands = (j: number): boolean => (wasShortcut[i] === wasShortcut[j] ? j < i : wasShortcut[j] === true);
+      const doubled = branches.some((other, j) => j !== i && other.base === base && other.baseWas !== baseWas && stands(j));
+      return doubled || !sameChannels(this.groups, base, node.id);
     };
-    const left = inputs.filter((_, i) => !goes(i));
-    return left.length > 0 ? left : inputs.slice(0, 1);
+    const left = branches.filter((branch, i) => !goes(branch, i));
+    const [fallback] = [...branches.filter(({ id, base }) => id === base), ...branches];
+    return left.length > 0 ? left.map(({ id }) => id) : fallback ? [fallback.id] : inputs;
   }
 }
 

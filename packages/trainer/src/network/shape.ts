@@ -29,7 +29,5 @@ export function sameSize(a: Shape, b: Shape): boolean {
 
 /** `a map of 64x14x14` (channels x height x width) or `a vector of 10`. */
 export function describeShape(shape: Shape): string {
-  return shape.kind === 'map'
-    ? `a map of ${shape.channels}x${shape.height}x${shape.width}`
-    : `a vector of ${shape.features}`;
+  return shape.kind === 'map' ? `a map of ${shape.channels}x${shape.height}x${shape.width}` : `a vector of ${shape.features}`;
 }

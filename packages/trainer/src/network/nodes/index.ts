@@ -13,18 +13,7 @@ import { maxPool } from './max-pool.js';
 import type { NodeType } from './node.js';
 import { relu } from './relu.js';
 
-const all: readonly NodeType[] = [
-  add,
-  averagePool,
-  batchNorm,
-  conv2d,
-  dropout,
-  flatten,
-  globalAveragePool,
-  linear,
-  maxPool,
-  relu,
-];
+const all: readonly NodeType[] = [add, averagePool, batchNorm, conv2d, dropout, flatten, globalAveragePool, linear, maxPool, relu];
 
 export const nodeTypes: ReadonlyMap<string, NodeType> = new Map(all.map((type) => [type.type, type]));
 

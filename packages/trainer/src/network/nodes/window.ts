@@ -41,9 +41,7 @@ export function slide(window: Window, input: MapShape): { height: number; width:
 export function checkPoolPadding({ kernel: [kernelHeight, kernelWidth], padding }: Window): void {
   const [top, left, bottom, right] = padding;
   if (Math.max(top, bottom) >= kernelHeight || Math.max(left, right) >= kernelWidth) {
-    throw new Error(
-      `padding [${padding.join(', ')}] with kernel ${kernelHeight}x${kernelWidth}: needs each side smaller than the kernel`,
-    );
+    throw new Error(`padding [${padding.join(', ')}] with kernel ${kernelHeight}x${kernelWidth}: needs each side smaller than the kernel`);
   }
 }
 

@@ -35,7 +35,10 @@ export function zooSpec(name: string, options: ZooOptions): NetworkSpec {
   const [base = '', suffix, ...rest] = name.split('@');
   const build = zoo.get(base);
   if (build === undefined) {
-    throw new SpecError(undefined, `unknown network "${name}"${suggestion(base, zooNames)}; needs one of ${zooNames.join(', ')}, with @0.25 for a quarter of the widths`);
+    throw new SpecError(
+      undefined,
+      `unknown network "${name}"${suggestion(base, zooNames)}; needs one of ${zooNames.join(', ')}, with @0.25 for a quarter of the widths`,
+    );
   }
   if (suffix !== undefined && options.widthMultiplier !== undefined) {
     throw new SpecError(undefined, `network "${name}": got a width multiplier twice, needs it in the name or as an option`);

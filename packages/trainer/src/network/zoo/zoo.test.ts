@@ -49,7 +49,8 @@ test.each(zooNames)('%s fits odd inputs and class counts, and its spec is canoni
 });
 
 test('a VGG leaves out the pools that its map is too small for', () => {
-  const pools = (size: number): number => zooSpec('vgg11', { ...mnist, height: size, width: size }).nodes.filter(({ type }) => type === 'max-pool').length;
+  const pools = (size: number): number =>
+    zooSpec('vgg11', { ...mnist, height: size, width: size }).nodes.filter(({ type }) => type === 'max-pool').length;
   expect([32, 28, 8, 64].map(pools)).toEqual([5, 4, 3, 5]);
 });
 
