@@ -1,0 +1,19 @@
+// The float64 twin of Adam and AdamW (PyTorch's torch.optim.Adam and torch.optim.AdamW).
+import type { Tensors } from '../op.js';
+import { scheduleAt } from '../optimiser.js';
+import type { AdamShape } from './index.js';
+
+export function adamReference({ size, steps, beta1, beta2, epsilon, weightDecay, decoupled }: AdamShape, tensors: Tensors): void {
+  const { parameters, firstMoment, secondMoment, gradients, schedule, clock } = tensors;
+  const [learningRate, correction1, correction2] = scheduleAt(schedule!, clock!, steps) as unknown as [number, number, number];
+  for (let i = 0; i < size; i++) {
+    const p = parameters![i]!;
+    const g = gradients![i]! + (decoupled ? 0 : weightDecay * p);
+    const m = beta1 * firstMoment![i]! + (1 - beta1) * g;
+    const v = beta2 * secondMoment![i]! + (1 - beta2) * g * g;
+    firstMoment![i] = m;
+    secondMoment![i] = v;
+    const decayed = decoupled ? p - learningRate * weightDecay * p : p;
+    parameters![i] = decayed - (learningRate * m * correction1) / (Math.sqrt(v * correction2) + epsilon);
+  }
+}

@@ -1,0 +1,34 @@
+// One step of Adam (L2 decay) or AdamW (decoupled decay) over flat arrays of vec4f, with t = step + 1:
+//   Adam: g = gradients + decay * p.  AdamW: p -= rate * decay * p.
+//   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;  p -= rate * m c1 / (sqrt(v c2) + epsilon).
+// parameters, firstMoment, secondMoment, gradients: [size]. schedule: [steps] vec4f (rate, c1 = 1 / (1 - beta1^t),
+// c2 = 1 / (1 - beta2^t), 0). clock: [4], word 0 = step. Past the end of the schedule its last entry holds.
+// One invocation: 4 vec4f, 64 apart. One workgroup: 256 vec4f. Workgroups may exceed the work: the tail is guarded.
+
+struct Shape { vectors: u32, steps: u32, decoupled: u32, beta1: f32, rest1: f32, beta2: f32, rest2: f32, epsilon: f32, decay: f32 }
+
+@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(1) var<storage, read_write> parameters: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> firstMoment: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> secondMoment: array<vec4f>;
+@group(0) @binding(4) var<storage, read> gradients: array<vec4f>;
+@group(0) @binding(5) var<storage, read> schedule: array<vec4f>;
+@group(0) @binding(6) var<storage, read> clock: array<u32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let base = (group.y * groups.x + group.x) * 256u + lane;
+  let entry = schedule[min(clock[0], shape.steps - 1u)];
+  let decoupled = shape.decoupled != 0u;
+  let keep = select(1.0, 1.0 - entry.x * shape.decay, decoupled);
+  let penalty = select(shape.decay, 0.0, decoupled);
+  for (var i = base; i < min(base + 256u, shape.vectors); i += 64u) {
+    let p = parameters[i];
+    let g = gradients[i] + penalty * p;
+    let m = shape.beta1 * firstMoment[i] + shape.rest1 * g;
+    let v = shape.beta2 * secondMoment[i] + shape.rest2 * g * g;
+    firstMoment[i] = m;
+    secondMoment[i] = v;
+    parameters[i] = keep * p - entry.x * (m * entry.y) / (sqrt(v * entry.z) + shape.epsilon);
+  }
+}

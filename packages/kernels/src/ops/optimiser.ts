@@ -1,0 +1,60 @@
+// What the optimisers (sgd, adam) share: flat arrays over a whole network, so that a step is one dispatch however many layers
+// there are, and a schedule on the device, read at the clock's step, so that one recording serves the whole training.
+import type { Random } from '../testing/random.js';
+import { CLOCK_WORDS } from './clock/index.js';
+import { requirePositiveIntegers, requireVectors } from './checks.js';
+import { ShapeError, spread, type TensorDeclaration } from './op.js';
+
+export interface OptimiserShape {
+  /** Parameters, padding included; a multiple of 4. */
+  readonly size: number;
+  /** Entries of the schedule; past the end the last one holds. */
+  readonly steps: number;
+  /** L2 penalty (or decoupled decay) a step, on every parameter; 0 or more. */
+  readonly weightDecay: number;
+}
+
+const size = (shape: OptimiserShape): number => shape.size;
+
+/** A `parameters`-long tensor. */
+export const flat = (name: string, role: 'in' | 'inout', fill?: (shape: OptimiserShape, random: Random) => ArrayLike<number>) =>
+  ({ name, role, type: 'f32', words: size, ...(fill && { fill }) }) as const satisfies TensorDeclaration<OptimiserShape>;
+
+/** The clock, at any step and beyond the last. */
+export const clockTensor: TensorDeclaration<{ readonly steps: number }> = {
+  name: 'clock',
+  role: 'in',
+  type: 'u32',
+  words: () => CLOCK_WORDS,
+  fill: ({ steps }, random) => [random.integer(steps + 2), 0, 0, 0],
+};
+
+/** Four words a step: [learning rate, 1 / (1 - beta1^t), 1 / (1 - beta2^t), 0], t = step + 1; SGD reads the first only. */
+export const scheduleTensor: TensorDeclaration<OptimiserShape> = {
+  name: 'schedule',
+  role: 'in',
+  type: 'f32',
+  words: ({ steps }) => steps * 4,
+  fill: ({ steps }, random) =>
+    Array.from({ length: steps }, () => [0.01 + random.uniform(), 1 + 9 * random.uniform(), 1 + 99 * random.uniform(), 0]).flat(),
+};
+
+/** The schedule entry that a step uses. */
+export const scheduleAt = (schedule: Float64Array, clock: Float64Array, steps: number): Float64Array => {
+  const at = Math.min(clock[0]!, steps - 1) * 4;
+  return schedule.subarray(at, at + 4);
+};
+
+/** vec4 elements that one workgroup of 64 invocations covers: 4 an invocation. */
+const VECTORS_PER_WORKGROUP = 256;
+
+export const optimiserWorkgroups = (shape: OptimiserShape, limit: number): readonly [number, number, number] =>
+  spread(Math.ceil(shape.size / 4 / VECTORS_PER_WORKGROUP), limit);
+
+/** Throws ShapeError on what no optimiser can compute. */
+export function checkOptimiser(op: string, { size: words, steps, weightDecay }: OptimiserShape): void {
+  requireVectors(op, words);
+  requirePositiveIntegers(op, { steps });
+  if (!(weightDecay >= 0 && weightDecay < Infinity))
+    throw new ShapeError(op, `weightDecay is ${weightDecay}; it must be a finite number of at least 0`);
+}
