@@ -7,10 +7,16 @@ import { linear } from './linear/index.js';
 import { softmaxCrossEntropy } from './softmaxCrossEntropy/index.js';
 import { logitMse } from './logitMse/index.js';
 import { softenedKl } from './softenedKl/index.js';
+import { sgd } from './sgd/index.js';
+import { adam } from './adam/index.js';
+import { clock } from './clock/index.js';
+import { rows } from './rows/index.js';
+import { gather } from './gather/index.js';
+import { metrics } from './metrics/index.js';
 import type { Op } from './op.js';
 
 /** Every op, for tests and benchmarks that run over all of them. The shape type differs from op to op. */
-export const allOps: readonly Op<unknown>[] = [add, conv2d, linear, softmaxCrossEntropy, logitMse, softenedKl, activation, batchNorm];
+export const allOps: readonly Op<unknown>[] = [add, conv2d, linear, softmaxCrossEntropy, logitMse, softenedKl, activation, batchNorm, sgd, adam, clock, rows, gather, metrics];
 
 export { add };
 export * from './conv2d/index.js';
@@ -18,6 +24,13 @@ export * from './linear/index.js';
 export * from './softmaxCrossEntropy/index.js';
 export * from './logitMse/index.js';
 export * from './softenedKl/index.js';
+export * from './sgd/index.js';
+export * from './adam/index.js';
+export * from './clock/index.js';
+export * from './rows/index.js';
+export * from './gather/index.js';
+export * from './metrics/index.js';
 export { VOID_LABEL } from './loss.js';
+export { PLAIN_VIEW, VOID_IMAGE } from './order.js';
 export * from './activation/index.js';
 export * from './batchNorm/index.js';

@@ -6,6 +6,7 @@
 // weighted sum of losses is several passes over one pair of tensors. A void label contributes nothing to either.
 import type { Random } from '../testing/random.js';
 import { paddedNormal } from '../testing/random.js';
+import { requirePositiveIntegers } from './checks.js';
 import { f32, padded, ShapeError, spread, type Dispatch, type Pass, type TensorDeclaration, type Tensors, type Variant } from './op.js';
 
 /** The label of a row without a sample: the tail of the last batch of an evaluation. */
@@ -87,7 +88,12 @@ export function lossPasses<S extends LossShape>(definition: LossDefinition<S>): 
   };
 }
 
-function plainVariant<S extends LossShape>(definition: LossDefinition<S>, wgsl: URL, output: string, factor: (shape: S) => number): Variant<S> {
+function plainVariant<S extends LossShape>(
+  definition: LossDefinition<S>,
+  wgsl: URL,
+  output: string,
+  factor: (shape: S) => number,
+): Variant<S> {
   const bind = ['logits', ...(definition.teacher ? ['teacher'] : []), 'labels', output];
   return {
     name: 'plain',
@@ -134,7 +140,7 @@ function gradientReference<S extends LossShape>(definition: LossDefinition<S>, s
 
 /** Throws ShapeError on what no loss can compute. */
 export function checkLoss(op: string, { batch, classes, weight }: LossShape): void {
-  if (!Number.isInteger(batch) || batch < 1) throw new ShapeError(op, `batch is ${batch}; it must be a positive integer`);
+  requirePositiveIntegers(op, { batch });
   if (!Number.isInteger(classes) || classes < 2) throw new ShapeError(op, `classes is ${classes}; it must be an integer of at least 2`);
   if (!(weight >= 0 && weight < Infinity)) throw new ShapeError(op, `weight is ${weight}; it must be a finite number of at least 0`);
 }

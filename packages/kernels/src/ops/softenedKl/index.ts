@@ -26,7 +26,8 @@ export const softenedKl: Op<SoftenedKlShape> = {
   check(shape) {
     checkLoss('softenedKl', shape);
     const { temperature } = shape;
-    if (!(temperature > 0 && temperature < Infinity)) throw new ShapeError('softenedKl', `temperature is ${temperature}; it must be a finite number above 0`);
+    if (!(temperature > 0 && temperature < Infinity))
+      throw new ShapeError('softenedKl', `temperature is ${temperature}; it must be a finite number above 0`);
   },
   samples: [
     ordinary,

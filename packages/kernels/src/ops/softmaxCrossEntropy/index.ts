@@ -25,7 +25,8 @@ export const softmaxCrossEntropy: Op<SoftmaxCrossEntropyShape> = {
   check(shape) {
     checkLoss('softmaxCrossEntropy', shape);
     const { smoothing } = shape;
-    if (!(smoothing >= 0 && smoothing < 1)) throw new ShapeError('softmaxCrossEntropy', `smoothing is ${smoothing}; it must be in 0 .. 1, 1 excluded`);
+    if (!(smoothing >= 0 && smoothing < 1))
+      throw new ShapeError('softmaxCrossEntropy', `smoothing is ${smoothing}; it must be in 0 .. 1, 1 excluded`);
   },
   samples: [
     ordinary,

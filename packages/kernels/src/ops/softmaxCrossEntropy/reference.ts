@@ -7,7 +7,8 @@ interface Smoothed {
   readonly smoothing: number;
 }
 
-const target = ({ classes, smoothing }: Smoothed, label: number, k: number): number => (k === label ? 1 - smoothing : 0) + smoothing / classes;
+const target = ({ classes, smoothing }: Smoothed, label: number, k: number): number =>
+  (k === label ? 1 - smoothing : 0) + smoothing / classes;
 
 export function crossEntropy(shape: Smoothed, { logits, label }: LossRow): number {
   return -logSoftmax(logits).reduce((sum, logP, k) => sum + target(shape, label, k) * logP, 0);
