@@ -1,0 +1,235 @@
+import fc from 'fast-check';
+import { analyse, channelGroups, macs, parameterCount, parseSpec, zooSpec, type NetworkSpec } from '@n2n/trainer/network';
+import { describe, expect, test } from 'vitest';
+import { judge } from '../degenerate.js';
+import { findSkips } from '../skips.js';
+import type { Problem } from './problem.js';
+import { KEEP, REMOVE, removalProblem } from './removal.js';
+import { shrinkageProblem, UNCHANGED } from './shrinkage.js';
+
+const mnist = { channels: 1, height: 28, width: 28, classes: 10 };
+const cifar = { channels: 3, height: 32, width: 32, classes: 10 };
+const networks: Record<string, NetworkSpec> = {
+  lenet5: zooSpec('lenet5', mnist),
+  'plain-6': zooSpec('plain-6', mnist),
+  'vgg13@0.25': zooSpec('vgg13@0.25', cifar),
+  'resnet18@0.25': zooSpec('resnet18@0.25', cifar),
+  'resnet50@0.25': zooSpec('resnet50@0.25', cifar),
+};
+
+/** The actions of a problem with some steps set by label. */
+function actionsWith(problem: Problem, rest: number, set: Record<string, number>): number[] {
+  for (const label of Object.keys(set)) expect(problem.labels).toContain(label);
+  return problem.labels.map((label) => set[label] ?? rest);
+}
+
+function networkOf(problem: Problem, actions: readonly number[]): NetworkSpec {
+  const student = problem.apply(actions);
+  if (student.kind !== 'network') throw new Error(student.reason);
+  return student.spec;
+}
+
+const node = (spec: NetworkSpec, id: string) => spec.nodes.find((other) => other.id === id)!;
+const isFree = (problem: Problem, label: string): boolean => problem.episode.legal[problem.labels.indexOf(label)]!.filter(Boolean).length > 1;
+const legalActions = (problem: Problem) =>
+  fc.tuple(...problem.episode.legal.map((mask) => fc.constantFrom(...mask.flatMap((legal, action) => (legal ? [action] : [])))));
+
+describe.each(Object.entries(networks))('%s', (_name, spec) => {
+  test('whatever the actions of both stages, a valid network or a stated reason comes out', () => {
+    const removal = removalProblem(spec);
+    let networksSeen = 0;
+    fc.assert(
+      fc.property(legalActions(removal), fc.infiniteStream(fc.nat(9)), fc.constantFrom(1, 8), (removals, stream, roundTo) => {
+        const first = removal.apply(removals);
+        if (first.kind === 'degenerate') return first.reason.length > 0;
+        const shrinkage = shrinkageProblem(first.spec, { roundTo });
+        const choice = stream[Symbol.iterator]();
+        const actions = shrinkage.episode.legal.map((mask) => {
+          const action = choice.next().value as number;
+          return mask[action] === true ? action : UNCHANGED;
+        });
+        const second = shrinkage.apply(actions);
+        if (second.kind === 'degenerate') {
+          expect(second.reason).toMatch(/kernel \d+x\d+ does not fit|nothing is left/);
+          return true;
+        }
+        networksSeen++;
+        expect(parseSpec(JSON.parse(JSON.stringify(second.spec)))).toEqual(second.spec);
+        analyse(second.spec);
+        const verdict = judge(second, parameterCount(spec));
+        return verdict.kind === 'network' || verdict.reason.length > 0;
+      }),
+      { numRuns: 40, seed: 7 },
+    );
+    expect(networksSeen).toBeGreaterThan(5);
+  });
+
+  test('changing nothing gives the same network', () => {
+    const removal = removalProblem(spec);
+    expect(networkOf(removal, removal.labels.map(() => KEEP))).toEqual(spec);
+    const shrinkage = shrinkageProblem(spec);
+    expect(networkOf(shrinkage, shrinkage.labels.map(() => UNCHANGED))).toEqual(spec);
+  });
+
+  test('coupled widths are one decision', () => {
+    const { groups } = channelGroups(spec);
+    const problem = shrinkageProblem(spec);
+    for (const group of groups) {
+      const free = problem.labels.filter((label) => {
+        const [id, attribute] = [label.slice(0, label.lastIndexOf('.')), label.slice(label.lastIndexOf('.') + 1)];
+        return group.producers.includes(id) && (attribute === 'filters' || attribute === 'features') && isFree(problem, label);
+      });
+      expect(free.length, group.id).toBe(group.fixed || group.width <= 10 ? 0 : 1);
+    }
+  });
+});
+
+describe('removal', () => {
+  test('keeps the first layer, the last, strided convolutions, linear and average-pool layers, joins and projections', () => {
+    const problem = removalProblem(networks['resnet18@0.25']!);
+    for (const id of ['conv1', 'fc', 'avgpool', 'layer2.0.conv1', 'layer1.0.add', 'layer2.0.downsample.0', 'layer2.0.downsample.1']) {
+      expect(isFree(problem, id), id).toBe(false);
+    }
+    for (const id of ['bn1', 'relu', 'layer1.0.conv1', 'layer1.0.conv2', 'layer2.0.conv2', 'layer1.0.bn1', 'layer1.0.relu']) {
+      expect(isFree(problem, id), id).toBe(true);
+    }
+    const lenet = removalProblem(networks['lenet5']!);
+    expect(lenet.labels.filter((label) => isFree(lenet, label))).toEqual(['relu1', 'pool1', 'conv2', 'relu2', 'pool2', 'relu3', 'relu4']);
+  });
+
+  test('an emptied identity block is the identity', () => {
+    const spec = networks['resnet18@0.25']!;
+    const problem = removalProblem(spec);
+    const student = networkOf(problem, actionsWith(problem, KEEP, { 'layer1.0.conv1': REMOVE, 'layer1.0.conv2': REMOVE }));
+    expect(student.nodes.some(({ id }) => id === 'layer1.0.add')).toBe(false);
+    expect(node(student, 'layer1.0.relu').inputs).toEqual(['relu']);
+    expect(student.nodes.every(({ inputs }) => new Set(inputs).size === inputs.length)).toBe(true);
+  });
+
+  test('a removed layer that changed the width is followed by those after it', () => {
+    const spec = networks['vgg13@0.25']!;
+    const problem = removalProblem(spec);
+    // The third convolution takes 16 channels to 32; without it the fourth takes 16.
+    const convolutions = spec.nodes.filter(({ type }) => type === 'conv2d').map(({ id }) => id);
+    const student = networkOf(problem, actionsWith(problem, KEEP, { [convolutions[2]!]: REMOVE }));
+    expect(analyse(student).byId.get(convolutions[3]!)!.inputShapes[0]).toMatchObject({ channels: 16 });
+  });
+
+  test('a removed pool makes maps larger and the linear layer follow', () => {
+    const spec = networks['lenet5']!;
+    const problem = removalProblem(spec);
+    const student = networkOf(problem, actionsWith(problem, KEEP, { pool2: REMOVE }));
+    expect(analyse(student).byId.get('fc1')!.inputShapes[0]).toEqual({ kind: 'vector', features: 16 * 10 * 10 });
+    expect(judge({ kind: 'network', spec: student }, parameterCount(spec))).toMatchObject({ kind: 'degenerate', reason: expect.stringMatching(/not fewer than/) });
+  });
+});
+
+describe('shrinkage', () => {
+  const lenet = networks['lenet5']!;
+
+  test('scales widths down to the floor of 10, or the layer\'s own width if that is smaller', () => {
+    const problem = shrinkageProblem(lenet);
+    expect(isFree(problem, 'conv1.filters')).toBe(false);
+    const student = networkOf(problem, actionsWith(problem, UNCHANGED, { 'conv2.filters': 0, 'fc1.features': 4, 'fc2.features': 0 }));
+    expect(node(student, 'conv2').attributes['filters']).toBe(10);
+    expect(node(student, 'fc1').attributes['features']).toBe(60);
+    expect(node(student, 'fc2').attributes['features']).toBe(10);
+    expect(node(student, 'fc3').attributes['features']).toBe(10);
+  });
+
+  test('the logits and what is at its floor already cannot be chosen', () => {
+    const problem = shrinkageProblem(lenet);
+    expect(problem.labels.filter((label) => isFree(problem, label))).toEqual([
+      'conv1.kernel', 'conv1.padding', 'pool1.kernel', 'pool1.stride', 'conv2.kernel', 'conv2.filters',
+      'pool2.kernel', 'pool2.stride', 'fc1.features', 'fc2.features',
+    ]);
+    for (const [t, mask] of problem.episode.legal.entries()) expect(mask[UNCHANGED], problem.labels[t]).toBe(true);
+  });
+
+  test('a convolution that kept its map\'s size still does with any smaller kernel', () => {
+    const spec = networks['plain-6']!;
+    const problem = shrinkageProblem(spec);
+    for (const action of [0, 4, 6]) {
+      const student = networkOf(problem, actionsWith(problem, UNCHANGED, { 'conv1.kernel': action, 'conv3.kernel': action }));
+      expect(analyse(student).byId.get('conv3')!.outputShape).toMatchObject(
+        (({ kind, height, width }) => ({ kind, height, width }))(analyse(spec).byId.get('conv3')!.outputShape as { kind: 'map'; height: number; width: number }),
+      );
+      expect(macs(student)).toBeLessThan(macs(spec));
+    }
+  });
+
+  test('padding has an action of its own', () => {
+    const problem = shrinkageProblem(lenet);
+    const student = networkOf(problem, actionsWith(problem, UNCHANGED, { 'conv1.padding': 0 }));
+    expect(node(student, 'conv1').attributes['padding']).toEqual([0, 0, 0, 0]);
+    expect(analyse(student).byId.get('conv1')!.outputShape).toMatchObject({ height: 24, width: 24 });
+  });
+
+  test('a stride that shrinks in a residual block takes its projection along, and the stage keeps one width', () => {
+    const spec = networks['resnet18@0.25']!;
+    const problem = shrinkageProblem(spec);
+    expect(isFree(problem, 'layer2.0.downsample.0.stride')).toBe(false);
+    expect(isFree(problem, 'layer2.0.downsample.0.filters')).toBe(false);
+    const student = networkOf(problem, actionsWith(problem, UNCHANGED, { 'layer2.0.conv1.stride': 0, 'layer2.0.conv2.filters': 4 }));
+    expect(node(student, 'layer2.0.downsample.0').attributes).toMatchObject({ stride: [1, 1], filters: 16 });
+    expect(node(student, 'layer2.1.conv2').attributes['filters']).toBe(16);
+    expect(node(student, 'layer2.1.conv1').attributes['filters']).toBe(32);
+    expect(analyse(student).byId.get('layer2.0.add')!.outputShape).toEqual({ kind: 'map', channels: 16, height: 32, width: 32 });
+  });
+
+  test('widths can be brought to a multiple', () => {
+    const problem = shrinkageProblem(networks['plain-6']!, { roundTo: 8 });
+    const student = networkOf(problem, actionsWith(problem, UNCHANGED, { 'conv1.filters': 0, 'conv3.filters': 6, 'conv5.filters': 2 }));
+    expect(['conv1', 'conv3', 'conv5', 'conv6'].map((id) => node(student, id).attributes['filters'])).toEqual([16, 48, 40, 128]);
+  });
+
+  test('a map that shrinks to nothing is a stated reason', () => {
+    // conv1 without padding and conv2 with kernels of 5 leave 4x4; a network for 8x8 images has no room for that.
+    const small = parseSpec({
+      input: { channels: 1, height: 5, width: 5 }, classes: 10,
+      nodes: [
+        { type: 'conv2d', id: 'a', attributes: { filters: 12, kernel: 3, padding: 1 } },
+        { type: 'conv2d', id: 'b', attributes: { filters: 12, kernel: 5 } },
+        { type: 'flatten' },
+        { type: 'linear', attributes: { features: 10 } },
+      ],
+    });
+    const problem = shrinkageProblem(small);
+    const student = problem.apply(actionsWith(problem, UNCHANGED, { 'a.padding': 0 }));
+    expect(student).toMatchObject({ kind: 'degenerate', reason: expect.stringMatching(/node "b".*kernel 5x5 does not fit/) });
+  });
+});
+
+test('skips are found from the graph: where they part, where they meet, what projects', () => {
+  const skips = findSkips(networks['resnet18@0.25']!);
+  expect(skips).toHaveLength(8);
+  expect(skips[0]).toMatchObject({ start: 'relu', end: 'layer1.0.add', projection: [] });
+  expect(skips[2]).toMatchObject({ start: 'layer1.1.relu', end: 'layer2.0.add', projection: ['layer2.0.downsample.0', 'layer2.0.downsample.1'] });
+  expect(skips[2]!.inside).toContain('layer2.0.conv1');
+  expect(findSkips(networks['lenet5']!)).toEqual([]);
+});
+
+describe('degenerate students', () => {
+  const build = (nodes: object[], height = 8) => parseSpec({ input: { channels: 3, height, width: height }, classes: 4, nodes });
+
+  test('a linear layer with more than 50,000 inputs', () => {
+    const spec = build([
+      { type: 'conv2d', attributes: { filters: 13, kernel: 1 } }, { type: 'flatten' }, { id: 'fc', type: 'linear', attributes: { features: 4 } },
+    ], 64);
+    expect(judge({ kind: 'network', spec }, 1e9)).toEqual({
+      kind: 'degenerate', reason: 'node "fc": linear layer has 53248 inputs, at most 50000 are allowed',
+    });
+  });
+
+  test('nothing between input and output', () => {
+    const spec = build([{ type: 'flatten' }, { type: 'linear', attributes: { features: 4 } }]);
+    expect(judge({ kind: 'network', spec }, 1e9)).toMatchObject({ kind: 'degenerate', reason: expect.stringMatching(/nothing is left/) });
+  });
+
+  test('not smaller than the teacher; smaller by one is enough', () => {
+    const spec = networks['lenet5']!;
+    const params = parameterCount(spec);
+    expect(judge({ kind: 'network', spec }, params)).toMatchObject({ kind: 'degenerate' });
+    expect(judge({ kind: 'network', spec }, params + 1)).toEqual({ kind: 'network', spec });
+  });
+});

@@ -1,0 +1,32 @@
+// Students that are not worth training (METHOD, "Degenerate students"): they get reward -1 and a reason.
+import { analyse, channelsOf, parameterCount, type NetworkSpec } from '@n2n/trainer/network';
+import type { Student } from './repair.js';
+import { choosesWidth } from './skips.js';
+
+/** Most inputs of a linear layer. */
+export const LINEAR_INPUT_LIMIT = 50_000;
+
+export const DEGENERATE_REWARD = -1;
+
+/**
+ * The student, or the first reason against it. That a feature map shrinks to nothing is found by the repair: no kernel fits a
+ * map smaller than itself. `teacherParams` counts trainable parameters.
+ */
+export function judge(student: Student, teacherParams: number): Student {
+  if (student.kind === 'degenerate') return student;
+  const reason = fault(student.spec, teacherParams);
+  return reason === undefined ? student : { kind: 'degenerate', reason };
+}
+
+function fault(spec: NetworkSpec, teacherParams: number): string | undefined {
+  if (spec.nodes.filter(choosesWidth).length < 2) return 'nothing is left between the input and the output layer';
+  for (const { node, inputShapes } of analyse(spec).nodes) {
+    const [input] = inputShapes;
+    if (node.type === 'linear' && input !== undefined && channelsOf(input) > LINEAR_INPUT_LIMIT) {
+      return `node "${node.id}": linear layer has ${channelsOf(input)} inputs, at most ${LINEAR_INPUT_LIMIT} are allowed`;
+    }
+  }
+  const params = parameterCount(spec);
+  if (params >= teacherParams) return `has ${params} parameters, not fewer than the teacher's ${teacherParams}`;
+  return undefined;
+}
