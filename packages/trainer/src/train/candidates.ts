@@ -2,10 +2,11 @@
 // candidate gets depends on its spec and the settings alone, never on the order or on who else is being trained.
 import { performance } from 'node:perf_hooks';
 import type { Gpu } from '@n2n/kernels';
+import type { Preprocessing } from '../files/index.js';
 import type { NetworkSpec } from '../network/index.js';
 import { Parameters } from '../plan/parameters.js';
 import { evaluate, evaluationBatch, evaluationFeed } from './evaluate.js';
-import { Feed, type Augmentation, type Preprocessing, type TeacherTable } from './feed.js';
+import { Feed, type Augmentation, type TeacherTable } from './feed.js';
 import type { DeviceImages } from './images.js';
 import { initialWeights } from './initial.js';
 import type { Objective } from './objective.js';
