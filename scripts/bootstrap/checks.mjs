@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { npmCommand } from './packages.mjs';
 import { runAttached, say } from './run.mjs';
 
 /** The checks beside the tests: npm scripts of the root package. */
@@ -71,8 +72,9 @@ export async function checkAndTest(root, args) {
   /** @type {string[]} */
   const failedChecks = [];
   const checks = args.length === 0 ? CHECKS : [];
+  const [npm, first] = npmCommand(process.env);
   for (const check of checks) {
-    const exitCode = await runAttached('npm', ['run', '--silent', check], { cwd: root });
+    const exitCode = await runAttached(npm, [...first, 'run', '--silent', check], { cwd: root });
     if (exitCode > 128) return exitCode;
     say(`${check}: ${exitCode === 0 ? 'passed' : 'FAILED'}`);
     if (exitCode !== 0) failedChecks.push(check);

@@ -21,6 +21,9 @@ const PACKAGES = ['mesa-vulkan-drivers', 'libvulkan1'];
 /** Mesa 22.3.6 is refused by the binding (no shader array indexing in lavapipe); 23 is the first that may do. */
 const OLDEST_MESA = '23';
 
+/** Mesa 25 is known to do (25.0.7 measured): where it does not help, another Mesa will not either. */
+const SURE_MESA = '25';
+
 /** The exit code for "no usable adapter". */
 const NO_ADAPTER = 4;
 
@@ -29,6 +32,12 @@ const BY_HAND =
 
 /** @param {string} problem */
 const noAdapter = (problem) => new SetupError(`no usable WebGPU adapter: ${problem}. ${BY_HAND}.`, NO_ADAPTER);
+
+/** A usual reason why an installed driver is not seen. */
+const overrides = () => {
+  const set = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES', 'VK_LOADER_DRIVERS_DISABLE'].filter((name) => process.env[name]);
+  return set.length === 0 ? '' : `; the environment sets ${set.join(' and ')}, which hides drivers`;
+};
 
 /**
  * The prefix that makes a command run as root, or undefined where there is no way without asking for a password.
@@ -144,7 +153,7 @@ async function debianRelease() {
     throw noAdapter(
       `none was found, and this is not a Debian or Ubuntu machine with apt-get (${release['PRETTY_NAME'] ?? process.platform})`,
     );
-  return { codename: release['VERSION_CODENAME'] ?? '', name: release['PRETTY_NAME'] ?? 'this machine' };
+  return { codename: release['UBUNTU_CODENAME'] ?? release['VERSION_CODENAME'] ?? '', name: release['PRETTY_NAME'] ?? 'this machine' };
 }
 
 /**
@@ -164,9 +173,11 @@ export async function installDriver(adapterFound) {
   if (version !== undefined && compareUpstream(version, OLDEST_MESA) >= 0) {
     await apt.install([]);
     if (await adapterFound()) return;
+    if (compareUpstream(version, SURE_MESA) >= 0) throw noAdapter(`none was found even with Mesa ${version} installed${overrides()}`);
   }
   const stock = version === undefined ? 'no Mesa' : `Mesa ${version}`;
   say(`${name} has ${stock}, which the WebGPU binding cannot use: taking Mesa from ${codename}-backports on this machine's own mirror`);
   await installFromBackports(apt, codename);
-  if (!(await adapterFound())) throw noAdapter(`none was found even after installing ${PACKAGES.join(' and ')} from ${codename}-backports`);
+  if (!(await adapterFound()))
+    throw noAdapter(`none was found even after installing ${PACKAGES.join(' and ')} from ${codename}-backports${overrides()}`);
 }
