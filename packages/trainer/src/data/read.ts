@@ -114,7 +114,7 @@ function gunzipExactly(path: string, stored: Uint8Array, sizeBytes: number, form
 
 function badGzip(path: string, error: unknown): DataError {
   const detail = error instanceof Error ? error.message : String(error);
-  return new DataError(path, `is a damaged gzip file (${detail}); get it again, or unpack it with a tool that repairs it`, {
+  return new DataError(path, `is a damaged gzip file (${detail}); get it again`, {
     cause: error,
   });
 }

@@ -26,7 +26,8 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array | 
     await writeDurably(temporary, data);
     await rename(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    // Where even this fails (the folder is a file), the first error says why.
+    await rm(temporary, { force: true }).catch(() => undefined);
     throw writeError(path, folder, error);
   }
   await flushFolder(folder);

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { analyse, parseSpec, SpecError, type NetworkSpec } from '../network/index.js';
 import { ModelFileError } from './error.js';
+import { parseStrictJson } from './json-text.js';
 import { readSafetensors, writeSafetensors, type TensorData } from './safetensors.js';
 
 /** Version of the metadata's layout, in `n2n.version`. */
@@ -112,7 +113,7 @@ function parseText(key: string, metadata: Record<string, string>, path: string):
   const text = metadata[key];
   if (text === undefined) throw new ModelFileError(path, `has no ${key} in its metadata; a model saved by n2n has it`);
   try {
-    return JSON.parse(text);
+    return parseStrictJson(text);
   } catch (error) {
     throw new ModelFileError(path, `its ${key} is not valid JSON (${error instanceof Error ? error.message : String(error)})`, {
       cause: error,

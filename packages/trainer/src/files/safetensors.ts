@@ -5,7 +5,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { writeFileAtomic } from './atomic.js';
 import { FLOAT_FORMATS, isFloatFormat, type FloatFormatName } from './dtypes.js';
 import { ModelFileError } from './error.js';
-import { duplicateKey } from './json-keys.js';
+import { parseStrictJson } from './json-text.js';
 
 /** Largest header, as in the reference implementation. */
 export const MAX_HEADER_BYTES = 100_000_000;
@@ -99,18 +99,14 @@ function splitHeader(bytes: Uint8Array, path: string): { header: Record<string, 
 
 function parseHeader(bytes: Uint8Array, path: string): Record<string, unknown> {
   if (bytes[0] !== 0x7b) throw new ModelFileError(path, 'its header does not begin with "{"; this is no safetensors file');
-  let text: string;
   let header: unknown;
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    header = JSON.parse(text);
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    header = parseStrictJson(text);
   } catch (error) {
     const detail = error instanceof SyntaxError ? `not valid JSON (${error.message})` : 'not valid UTF-8';
     throw new ModelFileError(path, `its header is ${detail}; the file is damaged or no safetensors file`, { cause: error });
   }
-  const twice = duplicateKey(text);
-  if (twice !== undefined)
-    throw new ModelFileError(path, `its header has the key ${quote(twice)} twice in one object; each key may come once`);
   // JSON that begins with "{" is an object.
   return header as Record<string, unknown>;
 }
