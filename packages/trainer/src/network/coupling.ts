@@ -200,7 +200,8 @@ export function widthChanges(spec: NetworkSpec, groups: readonly ChannelGroup[],
 /**
  * The spec with the given channel groups (ids from channelGroups) at new widths. Producers' filters or features are set;
  * depthwise filters and groups follow. Throws SpecError for an unknown or fixed group, and for a width that is no
- * positive integer or no multiple of `multipleOf`.
+ * positive integer or no multiple of `multipleOf`. Groups keep their members, except that a grouped convolution whose
+ * input comes to have one channel a group is depthwise from then on.
  */
 export function withWidths(spec: NetworkSpec, widths: ReadonlyMap<string, number>): NetworkSpec {
   const original = analyse(spec);

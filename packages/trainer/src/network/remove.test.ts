@@ -134,6 +134,25 @@ describe('residual blocks', () => {
   });
 });
 
+test('a shortcut in another channel layout than its branch is not taken for one of other channels', () => {
+  const spec = parseSpec({
+    input: { channels: 3, height: 8, width: 8 },
+    classes: 10,
+    nodes: [
+      { id: 'stem', type: 'conv2d', attributes: { filters: 4, kernel: 1 } },
+      { id: 'doubled', type: 'conv2d', attributes: { filters: 8, kernel: 1, groups: 4 } },
+      { id: 'relu', type: 'relu' },
+      { id: 'branch', type: 'conv2d', attributes: { filters: 8, kernel: 1 } },
+      { id: 'norm', type: 'batch-norm' },
+      { id: 's', type: 'add', inputs: ['norm', 'relu'] },
+      { id: 'g', type: 'global-average-pool' },
+      { id: 'l', type: 'linear', attributes: { features: 10 } },
+    ],
+  });
+  expect(removeNodes(spec, [])).toEqual(spec);
+  expect(node(removeNodes(spec, ['relu']), 's')?.inputs).toEqual(['norm', 'doubled']);
+});
+
 test('collapseAdds replaces x + x by x and leaves other adds', () => {
   const spec = parseSpec({
     input: { channels: 4, height: 2, width: 2 },

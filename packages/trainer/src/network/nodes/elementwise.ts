@@ -1,5 +1,5 @@
 // What layers without parameters that keep the shape of their only input share: activations, dropout.
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { AttributeValue, Shape } from '../spec.js';
 import type { NodeType } from './node.js';
 
