@@ -9,6 +9,7 @@ struct Shape {
   batch: u32, height: u32, width: u32, vectors: u32,
   outHeight: u32, outWidth: u32, kernelY: u32, kernelX: u32,
   strideY: u32, strideX: u32, top: u32, left: u32,
+  lowest: f32, // -inf, which no literal can be
 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
@@ -37,8 +38,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let originX = i32(ox * shape.strideX) - i32(shape.left);
     let beginKx = u32(max(-originX, 0));
     let endKx = u32(min(i32(shape.kernelX), i32(shape.width) - originX));
-    // The first pixel of the window: no value would do as a start, -inf may be the maximum.
-    var best = x[pixel(n, originY, beginKy, originX, beginKx) * shape.vectors + v];
+    var best = vec4f(shape.lowest);
     var index = vec4u(beginKy * shape.kernelX + beginKx);
     for (var ky = beginKy; ky < endKy; ky++) {
       for (var kx = beginKx; kx < endKx; kx++) {

@@ -1,5 +1,5 @@
 // maxPool: the maximum of each window and where it lay, so that the gradient goes to that pixel alone.
-import { padded, spread, type Op, type TensorDeclaration } from '../op.js';
+import { f32, padded, spread, type Op, type TensorDeclaration } from '../op.js';
 import { paddedNormal, type Random } from '../../testing/random.js';
 import { STRIP, checkWindow, windowOutput, windowUniforms, type WindowShape } from '../window.js';
 import { forwardReference, gradientReference } from './reference.js';
@@ -22,6 +22,10 @@ const indices = (role: 'in' | 'out'): TensorDeclaration<MaxPoolShape> => ({ name
 /** Workgroups of 64 invocations, each a strip of `width` of one of `rows` rows and a vector of channels. */
 const strips = (rows: number, width: number, channels: number, limit: number): readonly [number, number, number] =>
   spread(Math.ceil((rows * Math.ceil(width / STRIP) * padded(channels)) / 4 / LANES), limit);
+
+/** No pixel lies in two windows, and the first window starts at the image's corner. */
+const disjoint = ({ kernel, stride, padding }: MaxPoolShape): boolean =>
+  kernel[0] <= stride[0] && kernel[1] <= stride[1] && padding[0] === 0 && padding[1] === 0;
 
 export const maxPool: Op<MaxPoolShape> = {
   name: 'maxPool',
@@ -50,7 +54,7 @@ export const maxPool: Op<MaxPoolShape> = {
             {
               wgsl: new URL('./forward.wgsl', import.meta.url),
               bind: ['x', 'y', 'indices'],
-              uniforms: windowUniforms(shape),
+              uniforms: [...windowUniforms(shape), f32(-Infinity)],
               workgroups: strips(shape.batch * windowOutput(shape)[0], windowOutput(shape)[1], shape.channels, device.maxWorkgroups),
             },
           ],
@@ -77,6 +81,18 @@ export const maxPool: Op<MaxPoolShape> = {
       differentiates: { pass: 'forward', cotangents: { dy: 'y' }, gradients: { dx: 'x' } },
       variants: [
         {
+          name: 'disjoint',
+          usable: disjoint,
+          dispatches: (shape, device) => [
+            {
+              wgsl: new URL('./gradient.disjoint.wgsl', import.meta.url),
+              bind: ['dy', 'indices', 'dx'],
+              uniforms: windowUniforms(shape),
+              workgroups: strips(shape.batch * windowOutput(shape)[0], windowOutput(shape)[1], shape.channels, device.maxWorkgroups),
+            },
+          ],
+        },
+        {
           name: 'plain',
           usable: () => true,
           dispatches: (shape, device) => [
@@ -97,6 +113,8 @@ export const maxPool: Op<MaxPoolShape> = {
     { batch: 2, height: 13, width: 7, channels: 5, kernel: [3, 3], stride: [2, 2], padding: [1, 1, 1, 1] },
     { batch: 2, height: 7, width: 9, channels: 10, kernel: [3, 2], stride: [1, 1], padding: [1, 0, 2, 1] },
     { batch: 1, height: 13, width: 13, channels: 3, kernel: [2, 3], stride: [3, 4], padding: [0, 2, 1, 0] }, // gaps between windows
+    { batch: 2, height: 11, width: 8, channels: 3, kernel: [2, 3], stride: [3, 5], padding: [0, 0, 1, 2] }, // gaps, and a rest at the end
+    { batch: 2, height: 7, width: 7, channels: 8, kernel: [2, 2], stride: [2, 2], padding: [0, 0, 0, 0] },
     { batch: 5, height: 1, width: 1, channels: 1, kernel: [3, 3], stride: [2, 2], padding: [1, 1, 1, 1] },
     { batch: 1, height: 7, width: 7, channels: 3, kernel: [7, 7], stride: [1, 1], padding: [0, 0, 0, 0] },
   ],
