@@ -1,6 +1,9 @@
 // @n2n/kernels: the device, its buffers, and the op set in WGSL.
+export * from './bench/measure.js';
+export * from './bench/ops.js';
 export * from './gpu/device.js';
 export * from './gpu/errors.js';
 export * from './gpu/recording.js';
+export * from './gpu/timing.js';
 export * from './ops/index.js';
 export * from './ops/op.js';

@@ -18,8 +18,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let step = clock[0];
   if (at >= shape.batch * shape.words || step >= shape.steps) { return; }
   let entry = order[step * shape.batch + at / shape.words];
-  let local = entry.x - shape.first; // wraps below first, so one comparison tells both sides
-  if (entry.x == 0xffffffffu || local >= shape.count) { return; }
+  let local = entry.x - shape.first; // wraps below first, so one comparison tells both sides, and void as well
+  if (local >= shape.count) { return; }
   let row = local * shape.views + min(entry.y, shape.views - 1u);
   table[row * shape.words + at % shape.words] = y[at];
 }
