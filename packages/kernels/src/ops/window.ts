@@ -24,7 +24,12 @@ export function windowOutput({ height, width, kernel, stride, padding }: WindowS
 export function checkWindow(op: string, shape: WindowShape): void {
   const { batch, height, width, channels, kernel, stride, padding } = shape;
   requirePositiveIntegers(op, { batch, height, width, channels });
-  requirePositiveIntegers(op, { 'kernel height': kernel[0], 'kernel width': kernel[1], 'stride height': stride[0], 'stride width': stride[1] });
+  requirePositiveIntegers(op, {
+    'kernel height': kernel[0],
+    'kernel width': kernel[1],
+    'stride height': stride[0],
+    'stride width': stride[1],
+  });
   padding.forEach((value, side) => {
     const extent = kernel[side % 2]!;
     if (!Number.isInteger(value) || value < 0 || value >= extent) {
