@@ -1,7 +1,7 @@
 // What follows from a spec: shapes, parameters, multiply-adds, bytes. Pure; nothing here needs weights or a device.
 import type { ParameterDeclaration, NodeType } from './nodes/node.js';
 import { nodeTypeOf } from './nodes/index.js';
-import { channelsOf, DIMENSION_LIMIT, ELEMENT_LIMIT, describeShape, elementsOf } from './shape.js';
+import { DIMENSION_LIMIT, ELEMENT_LIMIT, describeShape, elementsOf } from './shape.js';
 import { INPUT_ID, type NetworkSpec, type NodeSpec, type Shape, SpecError } from './spec.js';
 
 export interface NodeAnalysis {
@@ -137,11 +137,6 @@ export function activationBytes(spec: NetworkSpec): number {
     for (const id of dying.get(index) ?? []) live -= elements.get(id) ?? 0;
   });
   return BYTES_PER_FLOAT * peak;
-}
-
-/** Channels of a node's output, or of the network's input for `INPUT_ID`. */
-export function channelsAt(analysis: SpecAnalysis, id: string): number {
-  return channelsOf(shapeAt(analysis, id));
 }
 
 /** Shape of a node's output, or of the network's input for `INPUT_ID`. */

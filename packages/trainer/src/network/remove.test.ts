@@ -153,6 +153,41 @@ test('a shortcut in another channel layout than its branch is not taken for one 
   expect(node(removeNodes(spec, ['relu']), 's')?.inputs).toEqual(['norm', 'doubled']);
 });
 
+test('a branch that cannot have the width of the rest goes', () => {
+  const spec = parseSpec({
+    input: { channels: 3, height: 8, width: 8 },
+    classes: 10,
+    nodes: [
+      { id: 'wide', type: 'conv2d', attributes: { filters: 16, kernel: 1 } },
+      { id: 'pool', type: 'max-pool', attributes: { kernel: 2 } },
+      { id: 'branch', type: 'conv2d', inputs: ['input'], attributes: { filters: 16, kernel: 2, stride: 2 } },
+      { id: 'other', type: 'conv2d', inputs: ['input'], attributes: { filters: 16, kernel: 4, stride: 2, padding: 1 } },
+      { id: 's', type: 'add', inputs: ['pool', 'branch', 'other'] },
+      { id: 'g', type: 'global-average-pool' },
+      { id: 'l', type: 'linear', attributes: { features: 10 } },
+    ],
+  });
+  const edited = removeNodes(spec, ['wide']);
+  expect(edited.nodes.map(({ id }) => id)).toEqual(['branch', 'other', 's', 'g', 'l']);
+  expect(node(edited, 's')?.inputs).toEqual(['branch', 'other']);
+});
+
+test('x + relu(x) that the network always had stays', () => {
+  const spec = parseSpec({
+    input: { channels: 3, height: 8, width: 8 },
+    classes: 10,
+    nodes: [
+      { id: 'c', type: 'conv2d', attributes: { filters: 4, kernel: 1 } },
+      { id: 'n', type: 'batch-norm' },
+      { id: 'r', type: 'relu' },
+      { id: 's', type: 'add', inputs: ['r', 'n'] },
+      { id: 'g', type: 'global-average-pool' },
+      { id: 'l', type: 'linear', attributes: { features: 10 } },
+    ],
+  });
+  expect(removeNodes(spec, ['c']).nodes.map(({ id, inputs }) => [id, ...inputs])).toContainEqual(['s', 'r', 'n']);
+});
+
 test('collapseAdds replaces x + x by x and leaves other adds', () => {
   const spec = parseSpec({
     input: { channels: 4, height: 2, width: 2 },

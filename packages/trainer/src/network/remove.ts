@@ -84,7 +84,7 @@ class Rewiring {
    * The inputs that an add keeps. An input is a shortcut when its base is something that another input is computed from as
    * well; a branch that lost its convolutions has become one. A shortcut goes
    * - when another input has come to have the same base: an emptied identity block is the identity and not x + x;
-   * - when it now carries other channels than before: an emptied block with a projection is the projection.
+   * - when it, unlike the rest, now carries other channels than before: an emptied block with a projection is the projection.
    */
   private joined(node: NodeSpec, inputs: readonly string[]): readonly string[] {
     if (nodeTypeOf(node).agreement !== 'shape') return inputs;
@@ -99,7 +99,8 @@ class Rewiring {
       if (!feeds(this.kept, base, inputs, i)) return false;
       const stands = (j: number): boolean => (wasShortcut[i] === wasShortcut[j] ? j < i : wasShortcut[j] === true);
       const doubled = branches.some((other, j) => j !== i && other.base === base && other.baseWas !== baseWas && stands(j));
-      return doubled || !sameChannels(this.groups, base, baseWas);
+      const apart = branches.some((other) => other.base !== base || other.baseWas !== baseWas);
+      return doubled || (apart && !sameChannels(this.groups, base, baseWas));
     };
     const left = branches.filter((branch, i) => !goes(branch, i));
     const [fallback] = [...branches.filter(({ id, base }) => id === base), ...branches];

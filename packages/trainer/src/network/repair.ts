@@ -113,7 +113,7 @@ function sizeChanges(spec: NetworkSpec, walk: Propagation, { node, inputShapes }
   return changes;
 }
 
-/** One width for every group that the add joins: a fixed one, else the add's width before the edit. Undefined when they cannot have one. */
+/** For every group that the add joins, the add's width before the edit. Undefined when they cannot have it. */
 function joinedWidth(spec: NetworkSpec, walk: Propagation, { node }: Disagreement, original: SpecAnalysis): Changes | undefined {
   const { groups, layout } = couple(spec, walk.nodes, undefined);
   const byId = new Map(groups.map((group) => [group.id, group]));
@@ -124,12 +124,11 @@ function joinedWidth(spec: NetworkSpec, walk: Propagation, { node }: Disagreemen
   const before = original.byId.get(node.id);
   if (!aligned || before === undefined) return undefined;
   const joined = layouts.flatMap((other) => other.map(({ group }) => byId.get(group))).filter((g): g is ChannelGroup => g !== undefined);
-  const fixed = joined.find((group) => group.fixed);
-  const width = fixed?.width ?? channelsOf(before.outputShape) / factor;
+  const width = channelsOf(before.outputShape) / factor;
   try {
     return widthChanges(spec, groups, new Map(joined.map((group) => [group.id, width])));
   } catch (error) {
-    if (error instanceof SpecError) return undefined; // Two fixed widths, or one that no grouped convolution takes.
+    if (error instanceof SpecError) return undefined; // A fixed width, or a grouped convolution that does not divide it.
     throw error;
   }
 }
