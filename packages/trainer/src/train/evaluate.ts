@@ -1,10 +1,10 @@
 // Accuracy of a network on a set of images, and the teacher's logits computed once.
-import { padded, Recorder, rows, type Gpu } from '@n2n/kernels';
+import { padded, PLAIN_VIEW, Recorder, rows, type Gpu } from '@n2n/kernels';
 import type { NetworkSpec } from '../network/index.js';
 import { sampleWords } from '../plan/layout.js';
 import { sampleLayouts, type Parameters } from '../plan/parameters.js';
 import { EvaluationPlan } from '../plan/plan.js';
-import { Feed, PLAIN_VIEW, type FeedOptions, type TeacherTable } from './feed.js';
+import { Feed, type FeedOptions, type TeacherTable } from './feed.js';
 import type { DeviceImages } from './images.js';
 import { runSteps, type StepsOptions } from './run.js';
 

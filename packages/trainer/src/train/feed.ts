@@ -1,13 +1,8 @@
 // The batch: gathers images, labels and the teacher's logits of one step from tables on the device. Students that train
 // side by side share one feed.
-import { clock, gather, padded, Recorder, rows, type Gpu, type Recording, type Slice } from '@n2n/kernels';
+import { clock, gather, padded, Recorder, rows, VOID_IMAGE, type Gpu, type Recording, type Slice } from '@n2n/kernels';
 import type { Preprocessing } from '../files/index.js';
 import type { DeviceImages } from './images.js';
-
-/** An entry of the order that stands for no image: the unfilled end of a last batch. */
-export const VOID_IMAGE = 0xffffffff;
-/** The view that is the image itself, without augmentation. */
-export const PLAIN_VIEW = 0xffffffff;
 
 export interface Augmentation {
   /** Random crop of the image's own size out of the image with this border of black pixels. */

@@ -1,10 +1,10 @@
 // The training loop: epochs over a fixed set of images, one step after another on the device, one read-back an epoch.
 import { performance } from 'node:perf_hooks';
-import { encodeInterleaved, type Gpu } from '@n2n/kernels';
+import { encodeInterleaved, PLAIN_VIEW, type Gpu } from '@n2n/kernels';
 import type { Parameters } from '../plan/parameters.js';
 import { TrainingPlan, type PlanMemory } from '../plan/plan.js';
 import { keyedRandom } from '../random.js';
-import { PLAIN_VIEW, type Feed } from './feed.js';
+import type { Feed } from './feed.js';
 import type { Objective } from './objective.js';
 import { runSteps } from './run.js';
 import { scheduleRows, type Optimiser, type Schedule } from './schedule.js';
