@@ -3,6 +3,7 @@ import { activation } from './activation/index.js';
 import { batchNorm } from './batchNorm/index.js';
 import { maxPool } from './maxPool/index.js';
 import { averagePool } from './averagePool/index.js';
+import { globalAveragePool } from './globalAveragePool/index.js';
 import { add } from './add/index.js';
 import { conv2d } from './conv2d/index.js';
 import { linear } from './linear/index.js';
@@ -18,7 +19,7 @@ import { metrics } from './metrics/index.js';
 import type { Op } from './op.js';
 
 /** Every op, for tests and benchmarks that run over all of them. The shape type differs from op to op. */
-export const allOps: readonly Op<unknown>[] = [add, conv2d, linear, softmaxCrossEntropy, logitMse, softenedKl, activation, batchNorm, sgd, adam, clock, rows, gather, metrics, maxPool, averagePool];
+export const allOps: readonly Op<unknown>[] = [add, conv2d, linear, softmaxCrossEntropy, logitMse, softenedKl, activation, batchNorm, sgd, adam, clock, rows, gather, metrics, maxPool, averagePool, globalAveragePool];
 
 export { add };
 export * from './conv2d/index.js';
@@ -38,3 +39,4 @@ export * from './activation/index.js';
 export * from './batchNorm/index.js';
 export * from './maxPool/index.js';
 export * from './averagePool/index.js';
+export * from './globalAveragePool/index.js';

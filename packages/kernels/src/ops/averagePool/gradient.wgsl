@@ -52,7 +52,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       for (var kx = firstKx; kx < shape.kernelX; kx += shape.strideX) {
         if (oy < shape.outHeight && ox < shape.outWidth) {
           let count = rows * extent(ox, shape.strideX, shape.left, shape.kernelX, shape.width);
-          sum += dy[((n * shape.outHeight + oy) * shape.outWidth + ox) * shape.vectors + v] / f32(count);
+          sum += dy[((n * shape.outHeight + oy) * shape.outWidth + ox) * shape.vectors + v] * (1.0 / f32(count));
         }
         ox -= 1u;
       }
