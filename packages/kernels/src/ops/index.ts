@@ -4,6 +4,7 @@ import { batchNorm } from './batchNorm/index.js';
 import { maxPool } from './maxPool/index.js';
 import { averagePool } from './averagePool/index.js';
 import { globalAveragePool } from './globalAveragePool/index.js';
+import { dropout } from './dropout/index.js';
 import { add } from './add/index.js';
 import { conv2d } from './conv2d/index.js';
 import { linear } from './linear/index.js';
@@ -19,7 +20,7 @@ import { metrics } from './metrics/index.js';
 import type { Op } from './op.js';
 
 /** Every op, for tests and benchmarks that run over all of them. The shape type differs from op to op. */
-export const allOps: readonly Op<unknown>[] = [add, conv2d, linear, softmaxCrossEntropy, logitMse, softenedKl, activation, batchNorm, sgd, adam, clock, rows, gather, metrics, maxPool, averagePool, globalAveragePool];
+export const allOps: readonly Op<unknown>[] = [add, conv2d, linear, softmaxCrossEntropy, logitMse, softenedKl, activation, batchNorm, sgd, adam, clock, rows, gather, metrics, maxPool, averagePool, globalAveragePool, dropout];
 
 export { add };
 export * from './conv2d/index.js';
@@ -40,3 +41,4 @@ export * from './batchNorm/index.js';
 export * from './maxPool/index.js';
 export * from './averagePool/index.js';
 export * from './globalAveragePool/index.js';
+export * from './dropout/index.js';
