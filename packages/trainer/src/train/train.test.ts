@@ -88,23 +88,24 @@ describe('ten steps agree with PyTorch', () => {
   });
 });
 
-/** Images of `classes` noisy patterns that a small network can tell apart. */
+/** Noisy images of `classes` patterns of 4x4 blocks, which a small network can tell apart. */
 function patterns(count: number, classes: number, channels: number, side: number): Split {
   const bytes = channels * side * side;
   const prototypes = Array.from({ length: classes }, (_, c) => keyedRandom(7, 'prototype', c));
-  const faces = prototypes.map((stream) => Array.from({ length: bytes }, () => stream.int(200)));
+  const faces = prototypes.map((stream) => Array.from({ length: 64 }, () => stream.int(200)));
+  const block = (p: number): number => Math.floor(p / side / 4) * 8 + Math.floor((p % side) / 4);
   const images = new Uint8Array(count * bytes);
   const labels = new Uint8Array(count);
   for (let i = 0; i < count; i++) {
     const noise = keyedRandom(7, 'noise', i);
     labels[i] = i % classes;
-    for (let p = 0; p < bytes; p++) images[i * bytes + p] = faces[i % classes]![p]! + noise.int(56);
+    for (let p = 0; p < bytes; p++) images[i * bytes + p] = faces[i % classes]![block(p)]! + noise.int(56);
   }
   return { count, images, labels };
 }
 
-const small = zooSpec('mnist-cnn', { channels: 1, height: 28, width: 28, classes: 4 });
-const split = patterns(96, 4, 1, 28);
+const small = zooSpec('mnist-cnn', { channels: 1, height: 12, width: 12, classes: 4 });
+const split = patterns(96, 4, 1, 12);
 const preprocessing = { mean: [0.4], std: [0.3] };
 const images = await DeviceImages.create(gpu, split, small.input);
 const all = Uint32Array.from({ length: 96 }, (_, i) => i);
@@ -148,7 +149,7 @@ describe('training', () => {
 
   it('gives each of several students the bits it gets alone', async () => {
     const feed = await Feed.create(gpu, images, { batch: 32, steps: 3, preprocessing, augmentation });
-    const wide = zooSpec('mnist-cnn@2', { channels: 1, height: 28, width: 28, classes: 4 });
+    const wide = zooSpec('mnist-cnn@2', { channels: 1, height: 12, width: 12, classes: 4 });
     const students = [
       await Parameters.create(gpu, small, initialWeights(small, 'a')),
       await Parameters.create(gpu, wide, initialWeights(wide, 'w')),
@@ -162,7 +163,7 @@ describe('training', () => {
   it('compiles nothing for another architecture', async () => {
     await trained('a');
     const before = gpu.statistics.pipelinesCompiled;
-    const other = zooSpec('mnist-cnn@0.5', { channels: 1, height: 28, width: 28, classes: 4 });
+    const other = zooSpec('mnist-cnn@0.5', { channels: 1, height: 12, width: 12, classes: 4 });
     const feed = await Feed.create(gpu, images, { batch: 24, steps: 4, preprocessing, augmentation });
     const parameters = await Parameters.create(gpu, other, initialWeights(other, 'a'));
     await train(gpu, parameters, feed, { ...settings, epochs: 1 });
