@@ -8,6 +8,7 @@ import { paddedNormal } from '../../testing/random.js';
 import { plainBiasGradient, plainForward, plainInputGradient, plainWeightGradient } from './plain.js';
 import { conv2dBiasGradient, conv2dForward, conv2dInputGradient, conv2dWeightGradient } from './reference.js';
 import { errors, samples } from './samples.js';
+import { subgroupForward, subgroupInputGradient, subgroupWeightGradient } from './subgroup.js';
 import {
   checkConv2d,
   inputWords,
@@ -72,7 +73,7 @@ export const conv2d: Op<Conv2dShape> = {
       flops: multiplyAddFlops,
       tolerance: 1e-5,
       reference: conv2dForward,
-      variants: [plainForward],
+      variants: [subgroupForward, plainForward],
     },
     'input-gradient': {
       tensors: [dy, weight, { name: 'dx', role: 'out', type: f32, words: inputWords }],
@@ -80,7 +81,7 @@ export const conv2d: Op<Conv2dShape> = {
       tolerance: 1e-5,
       reference: conv2dInputGradient,
       differentiates: { pass: 'forward', cotangents: { dy: 'y' }, gradients: { dx: 'x' } },
-      variants: [plainInputGradient],
+      variants: [subgroupInputGradient, plainInputGradient],
     },
     'weight-gradient': {
       tensors: [x, dy, { name: 'dweight', role: 'out', type: f32, words: weightWords }],
@@ -88,7 +89,7 @@ export const conv2d: Op<Conv2dShape> = {
       tolerance: 1e-5,
       reference: conv2dWeightGradient,
       differentiates: { pass: 'forward', cotangents: { dy: 'y' }, gradients: { dweight: 'weight' } },
-      variants: [plainWeightGradient],
+      variants: [subgroupWeightGradient, plainWeightGradient],
     },
     'bias-gradient': {
       tensors: [dy, { name: 'dbias', role: 'out', type: f32, words: ({ filters }) => padded(filters) }],

@@ -14,7 +14,7 @@ export const workgroupsOf = (invocations: number, device: DeviceTraits): readonl
   spread(Math.ceil(invocations / INVOCATIONS_PER_WORKGROUP), device.maxWorkgroups);
 
 /** The common tail of the uniforms: window, steps, top and left padding. */
-const window = ({ kernel, stride, padding }: Conv2dShape): number[] => [...kernel, ...stride, padding[0], padding[1]];
+export const windowOf = ({ kernel, stride, padding }: Conv2dShape): number[] => [...kernel, ...stride, padding[0], padding[1]];
 
 export const plainForward: Variant<Conv2dShape> = {
   name: 'plain',
@@ -29,7 +29,7 @@ export const plainForward: Variant<Conv2dShape> = {
         {
           wgsl: new URL('./forward.plain.wgsl', import.meta.url),
           bind,
-          uniforms: [height, width, ...vectors, ...outputSize(shape), ...window(shape), pixels, Number(shape.bias)],
+          uniforms: [height, width, ...vectors, ...outputSize(shape), ...windowOf(shape), pixels, Number(shape.bias)],
           workgroups: workgroupsOf(Math.ceil(pixels / PIXELS_PER_INVOCATION) * vectors[1], device),
         },
       ];
@@ -38,7 +38,7 @@ export const plainForward: Variant<Conv2dShape> = {
       {
         wgsl: new URL('./forward.grouped.wgsl', import.meta.url),
         bind,
-        uniforms: [height, width, channels, filters, ...outputSize(shape), ...window(shape), pixels, groups, Number(shape.bias)],
+        uniforms: [height, width, channels, filters, ...outputSize(shape), ...windowOf(shape), pixels, groups, Number(shape.bias)],
         workgroups: workgroupsOf(outputWords(shape) / 4, device),
       },
     ];
@@ -58,7 +58,7 @@ export const plainInputGradient: Variant<Conv2dShape> = {
         {
           wgsl: new URL('./input-gradient.plain.wgsl', import.meta.url),
           bind,
-          uniforms: [height, width, ...vectors, ...outputSize(shape), ...window(shape), pixels],
+          uniforms: [height, width, ...vectors, ...outputSize(shape), ...windowOf(shape), pixels],
           workgroups: workgroupsOf(Math.ceil(pixels / PIXELS_PER_INVOCATION) * vectors[0], device),
         },
       ];
@@ -67,7 +67,7 @@ export const plainInputGradient: Variant<Conv2dShape> = {
       {
         wgsl: new URL('./input-gradient.grouped.wgsl', import.meta.url),
         bind,
-        uniforms: [height, width, channels, filters, ...outputSize(shape), ...window(shape), pixels, groups],
+        uniforms: [height, width, channels, filters, ...outputSize(shape), ...windowOf(shape), pixels, groups],
         workgroups: workgroupsOf(inputWords(shape) / 4, device),
       },
     ];
@@ -116,7 +116,7 @@ export const plainWeightGradient: Variant<Conv2dShape> = {
           ? new URL('./weight-gradient.grouped.wgsl', import.meta.url)
           : new URL('./weight-gradient.plain.wgsl', import.meta.url),
         bind: ['x', 'dy', splits === 1 ? 'dweight' : 'scratch'],
-        uniforms: [height, width, ...depths, ...outputSize(shape), ...window(shape), rows, each, splits, ...(grouped ? [groups] : [])],
+        uniforms: [height, width, ...depths, ...outputSize(shape), ...windowOf(shape), rows, each, splits, ...(grouped ? [groups] : [])],
         workgroups: workgroupsOf((splits * weightWords(shape)) / (grouped ? 1 : 16), device),
       },
       ...sumPartials('dweight', weightWords(shape), splits, device),

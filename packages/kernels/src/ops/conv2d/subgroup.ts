@@ -1,0 +1,136 @@
+// The dispatches of conv2d's `subgroup` variants: matrix products held in registers, one operand loaded once a subgroup and
+// broadcast. A load costs a software adapter as much as tens of multiply-adds, so all that counts is reuse.
+import { padded, spread, type DeviceTraits, type Variant } from '../op.js';
+import { sumPartials, windowOf } from './plain.js';
+import { outputPixels, outputSize, weightWords, type Conv2dShape } from './shape.js';
+
+/** Pixels that one lane owns in the forward pass and the input gradient. */
+const PIXELS_PER_LANE = 4;
+/** Workgroups wanted at least when a weight gradient's sum over pixels is split: some tens for each core. */
+const WANTED_WORKGROUPS = 192;
+/** A split sums at least this many pixels, as each split writes and reads a copy of the weights. */
+const LEAST_PIXELS_PER_SPLIT = 256;
+/** Pixels of an output row that are summed in one go. */
+const LONGEST_SEGMENT = 64;
+
+// The lane arithmetic of the three kernels holds for 8 and 16 lanes.
+const usable = ({ groups }: Conv2dShape, { subgroupSize }: DeviceTraits): boolean =>
+  groups === 1 && (subgroupSize === 8 || subgroupSize === 16);
+
+/** Rows of the register tile. 16 do a third more per second than 8, so 8 are only for tensors that need no more. */
+const tileRows = (words: number): number => (words <= 8 ? 8 : 16);
+
+const constants = (words: number, { subgroupSize }: DeviceTraits): Record<string, number> => ({
+  SUBGROUP: subgroupSize,
+  ROWS: tileRows(words),
+});
+
+const tiles = (words: number): number => Math.ceil(words / tileRows(words));
+
+export const subgroupForward: Variant<Conv2dShape> = {
+  name: 'subgroup',
+  usable,
+  dispatches(shape, device) {
+    const { height, width, channels, filters } = shape;
+    const pixels = outputPixels(shape);
+    return [
+      {
+        wgsl: new URL('./forward.subgroup.wgsl', import.meta.url),
+        constants: constants(padded(filters), device),
+        bind: ['x', 'weight', shape.bias ? 'bias' : 'weight', 'y'],
+        uniforms: [
+          ...[height, width, padded(channels) / 4, padded(filters) / 4, ...outputSize(shape), ...windowOf(shape)],
+          ...[pixels, Number(shape.bias)],
+        ],
+        workgroups: spread(
+          Math.ceil(pixels / (PIXELS_PER_LANE * device.subgroupSize)) * tiles(padded(filters)),
+          device.maxWorkgroups,
+        ),
+      },
+    ];
+  },
+};
+
+export const subgroupInputGradient: Variant<Conv2dShape> = {
+  name: 'subgroup',
+  usable,
+  dispatches(shape, device) {
+    const { batch, height, width, channels, filters, stride } = shape;
+    const grid = [Math.ceil(height / stride[0]), Math.ceil(width / stride[1])] as const;
+    const pixels = batch * grid[0] * grid[1];
+    const [x, y] = spread(
+      Math.ceil(pixels / (PIXELS_PER_LANE * device.subgroupSize)) * tiles(padded(channels)),
+      device.maxWorkgroups,
+    );
+    return [
+      {
+        wgsl: new URL('./input-gradient.subgroup.wgsl', import.meta.url),
+        constants: constants(padded(channels), device),
+        bind: ['dy', 'weight', 'dx'],
+        uniforms: [
+          ...[height, width, padded(channels) / 4, padded(filters) / 4, ...outputSize(shape), ...windowOf(shape)],
+          ...[...grid, pixels],
+        ],
+        workgroups: [x, y, stride[0] * stride[1]],
+      },
+    ];
+  },
+};
+
+/** Without window, stride and padding all pixels are alike: one long row wastes no step at the ends of short ones. */
+function flattened(shape: Conv2dShape): Conv2dShape {
+  const plainWindow = shape.kernel.every((k) => k === 1) && shape.stride.every((s) => s === 1) && shape.padding.every((p) => p === 0);
+  return plainWindow ? { ...shape, batch: 1, height: 1, width: outputPixels(shape) } : shape;
+}
+
+interface Cut {
+  /** Pixels of a row summed in one go, a multiple of 4. */
+  readonly segment: number;
+  readonly segmentsPerRow: number;
+  readonly segments: number;
+  readonly segmentsPerSplit: number;
+  readonly splits: number;
+  /** Workgroups of one split. */
+  readonly tiles: number;
+}
+
+function cut(shape: Conv2dShape, device: DeviceTraits): Cut {
+  const [outHeight, outWidth] = outputSize(shape);
+  const vectors = weightWords(shape) / padded(shape.filters) / 4;
+  const tileCount = Math.ceil(vectors / device.subgroupSize) * tiles(padded(shape.filters));
+  const segment = Math.min(LONGEST_SEGMENT, padded(outWidth));
+  const segmentsPerRow = Math.ceil(outWidth / segment);
+  const segments = shape.batch * outHeight * segmentsPerRow;
+  const most = Math.ceil((segments * Math.min(segment, outWidth)) / LEAST_PIXELS_PER_SPLIT);
+  const wanted = Math.min(segments, most, Math.ceil(WANTED_WORKGROUPS / tileCount));
+  const segmentsPerSplit = Math.ceil(segments / wanted);
+  return { segment, segmentsPerRow, segments, segmentsPerSplit, splits: Math.ceil(segments / segmentsPerSplit), tiles: tileCount };
+}
+
+export const subgroupWeightGradient: Variant<Conv2dShape> = {
+  name: 'subgroup',
+  usable,
+  scratchWords: (original, device) => {
+    const { splits } = cut(flattened(original), device);
+    return splits === 1 ? 0 : splits * weightWords(original);
+  },
+  dispatches(original, device) {
+    const shape = flattened(original);
+    const { segment, segmentsPerRow, segments, segmentsPerSplit, splits, tiles: tileCount } = cut(shape, device);
+    const { height, width, channels, filters } = shape;
+    const [x, y] = spread(tileCount, device.maxWorkgroups);
+    return [
+      {
+        wgsl: new URL('./weight-gradient.subgroup.wgsl', import.meta.url),
+        constants: constants(padded(filters), device),
+        bind: ['x', 'dy', splits === 1 ? 'dweight' : 'scratch'],
+        uniforms: [
+          ...[height, width, padded(channels) / 4, padded(filters) / 4, ...outputSize(shape), ...windowOf(shape)],
+          ...[segment, segmentsPerRow, segments, segmentsPerSplit],
+        ],
+        workgroups: [x, y, splits],
+      },
+      ...sumPartials('dweight', weightWords(shape), splits, device),
+    ];
+  },
+};
