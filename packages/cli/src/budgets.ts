@@ -1,0 +1,57 @@
+// Every default budget of the command line in one place: how long things train and how much data judges them.
+
+/** `n2n train`. */
+export const TRAIN = {
+  epochs: 10,
+  batch: 64,
+  learningRate: 0.05,
+  /** Share of the training spent raising the learning rate. */
+  warmup: 0.1,
+} as const;
+
+/** `n2n compress`; METHOD of the paper: 100 updates of 5 rollouts a stage, 5 epochs a candidate. */
+export const COMPRESS = {
+  updates: 100,
+  rollouts: 5,
+  /** A candidate's training. */
+  epochs: 5,
+  batch: 64,
+  learningRate: 5e-4,
+  weightDecay: 5e-4,
+  schedule: 'constant',
+  cohort: 4,
+  /** Training images that judge candidates; 0 is all of them. */
+  subset: 0,
+  /** Held out of training, at most; a tenth of the training images where that is less. */
+  validation: 5000,
+  /** Augmented views an image when augmentation is on. */
+  views: 4,
+  finalEpochs: 30,
+  finalLearningRate: 2e-3,
+  finalWeightDecay: 1e-4,
+  lambda: 0.1,
+} as const;
+
+/** `n2n quickstart`: about eight minutes on two cores without a GPU. */
+export const QUICKSTART = {
+  teacher: 'plain-6',
+  teacherEpochs: 3,
+  teacherBatch: 64,
+  teacherLearningRate: 0.05,
+  updates: 4,
+  rollouts: 4,
+  epochs: 2,
+  learningRate: 2e-3,
+  schedule: 'cosine',
+  cohort: 4,
+  subset: 4000,
+  validation: 2000,
+  finalEpochs: 6,
+  finalLearningRate: 5e-3,
+} as const;
+
+/** Share of a small data set's training images that becomes validation. */
+export const VALIDATION_FRACTION = 0.1;
+
+/** `n2n bench`: each case is repeated in turn with the others for at least this long. */
+export const BENCH = { minimumMs: 1000, minimumRepetitions: 9 } as const;

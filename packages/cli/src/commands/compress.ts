@@ -1,0 +1,51 @@
+// n2n compress TEACHER --data D: searches for a small student of a trained network and trains it.
+import { readFile } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
+import { isDatasetName, loadModel } from '@n2n/trainer';
+import { COMPRESS, VALIDATION_FRACTION } from '../budgets.js';
+import { defineCommand } from '../command.js';
+import type { Configuration } from '../run/record.js';
+import { freeRunPath, refuseExisting } from '../run/run.js';
+import type { Resolved } from '../settings/setting.js';
+import { adapter, classes, data, run, search } from '../settings/settings.js';
+import { openData } from '../sources/data.js';
+import { checkFits } from '../sources/network.js';
+import { carryOut } from '../workflow/compress.js';
+import { checkConfiguration, createRun } from '../workflow/start.js';
+
+const compressSettings = { data, classes, run, ...search, adapter };
+
+export const compressCommand = defineCommand({
+  name: 'compress',
+  about: 'searches for a much smaller student of a trained network, trains it and writes a run directory',
+  arguments: [{ name: '<teacher>', about: 'a .safetensors model, as n2n train writes it' }],
+  settings: compressSettings,
+  async run(context, values, [teacherPath = '']) {
+    const folder = values.run ?? (await freeRunPath(basename(teacherPath, '.safetensors')));
+    await refuseExisting(folder);
+    const teacher = await loadModel(teacherPath);
+    const content = await readFile(teacherPath);
+    const dataset = await openData(values.data, values.classes);
+    checkFits(teacher.spec, dataset);
+    const configuration = configurationOf(values, resolve(teacherPath), dataset.train.count);
+    checkConfiguration(configuration, dataset);
+    const gpu = await context.openGpu(values.adapter);
+    const created = await createRun(folder, 'compress', configuration, dataset, gpu, content);
+    context.output.note(`run directory ${created.folder}`);
+    await carryOut(context, created, dataset, gpu, true);
+  },
+});
+
+function configurationOf(values: Resolved<typeof compressSettings>, teacherPath: string, images: number): Configuration {
+  const { run: _, data: name = '', validation, views, constraint, stages, ...rest } = values;
+  const augmented = values.cropPadding > 0 || values.flip;
+  return {
+    ...rest,
+    data: isDatasetName(name) ? name : resolve(name),
+    teacher: { kind: 'file', path: teacherPath },
+    stages: [...stages],
+    constraint: [...constraint],
+    validation: validation ?? Math.min(COMPRESS.validation, Math.max(1, Math.round(VALIDATION_FRACTION * images))),
+    views: views ?? (augmented ? COMPRESS.views : 0),
+  };
+}

@@ -1,0 +1,70 @@
+// n2n quickstart: trains a small MNIST teacher and compresses it; the whole of n2n in a few minutes. What `npm start` runs.
+import { QUICKSTART } from '../budgets.js';
+import { defineCommand } from '../command.js';
+import type { Configuration } from '../run/record.js';
+import { freeRunPath, refuseExisting } from '../run/run.js';
+import { text } from '../settings/kinds.js';
+import { withDefault, type Resolved } from '../settings/setting.js';
+import { adapter, classes, data, epochs, learningRate, run, search } from '../settings/settings.js';
+import { openData } from '../sources/data.js';
+import { openNetwork } from '../sources/network.js';
+import { carryOut } from '../workflow/compress.js';
+import { checkConfiguration, createRun } from '../workflow/start.js';
+import { isDatasetName } from '@n2n/trainer';
+import { resolve } from 'node:path';
+
+const quickstartSettings = {
+  data: withDefault(data, 'mnist'),
+  classes,
+  run,
+  teacher: text({ flags: '--teacher <arch>', about: 'zoo name of the teacher' }, QUICKSTART.teacher),
+  teacherEpochs: { ...withDefault(epochs, QUICKSTART.teacherEpochs), flags: '--teacher-epochs <n>', about: "epochs of the teacher's training" },
+  teacherLearningRate: {
+    ...withDefault(learningRate, QUICKSTART.teacherLearningRate),
+    flags: '--teacher-learning-rate <x>',
+    about: "the teacher's peak learning rate",
+  },
+  ...search,
+  updates: withDefault(search.updates, QUICKSTART.updates),
+  rollouts: withDefault(search.rollouts, QUICKSTART.rollouts),
+  epochs: withDefault(search.epochs, QUICKSTART.epochs),
+  learningRate: withDefault(search.learningRate, QUICKSTART.learningRate),
+  schedule: withDefault(search.schedule, QUICKSTART.schedule),
+  cohort: withDefault(search.cohort, QUICKSTART.cohort),
+  subset: withDefault(search.subset, QUICKSTART.subset),
+  validation: withDefault<number | undefined>(search.validation, QUICKSTART.validation),
+  finalEpochs: withDefault(search.finalEpochs, QUICKSTART.finalEpochs),
+  finalLearningRate: withDefault(search.finalLearningRate, QUICKSTART.finalLearningRate),
+  adapter,
+};
+
+export const quickstartCommand = defineCommand({
+  name: 'quickstart',
+  about: 'trains a small MNIST teacher, compresses it and writes a run directory',
+  settings: quickstartSettings,
+  async run(context, values) {
+    const folder = values.run ?? (await freeRunPath('quickstart'));
+    await refuseExisting(folder);
+    const dataset = await openData(values.data, values.classes);
+    await openNetwork(values.teacher, dataset); // an unknown name is refused before the run directory is made
+    const configuration = configurationOf(values);
+    checkConfiguration(configuration, dataset);
+    const gpu = await context.openGpu(values.adapter);
+    const created = await createRun(folder, 'quickstart', configuration, dataset, gpu);
+    context.output.note(`run directory ${created.folder}`);
+    await carryOut(context, created, dataset, gpu, true);
+  },
+});
+
+function configurationOf(values: Resolved<typeof quickstartSettings>): Configuration {
+  const { run: _, data: name = 'mnist', teacher, teacherEpochs, teacherLearningRate, validation, views, constraint, stages, ...rest } = values;
+  return {
+    ...rest,
+    data: isDatasetName(name) ? name : resolve(name),
+    teacher: { kind: 'recipe', arch: teacher, epochs: teacherEpochs, batch: QUICKSTART.teacherBatch, learningRate: teacherLearningRate },
+    stages: [...stages],
+    constraint: [...constraint],
+    validation: validation ?? QUICKSTART.validation,
+    views: views ?? 0,
+  };
+}

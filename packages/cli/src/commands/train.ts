@@ -1,0 +1,122 @@
+// n2n train ARCH --data D: trains a network from scratch, or goes on from a model file.
+import { access, constants, stat } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { initialWeights, Parameters, saveModel, type Dataset, type Preprocessing, type TrainingResult } from '@n2n/trainer';
+import { macs, parameterCount } from '@n2n/trainer/network';
+import { defineCommand } from '../command.js';
+import type { Context } from '../context.js';
+import { InterruptedError, RunInUseError, UsageError } from '../errors.js';
+import { adapterRecord } from '../output/adapter.js';
+import { count, duration, magnitude, percent } from '../output/format.js';
+import type { Resolved } from '../settings/setting.js';
+import * as settings from '../settings/settings.js';
+import { openData } from '../sources/data.js';
+import { checkFits, openNetwork, type NetworkSource } from '../sources/network.js';
+import { augmentationOf, evaluateOn, fit, withImages } from '../workflow/network.js';
+import { optimiserOf, scheduleOf } from '../workflow/optimiser.js';
+import { allIndices, checkBatch, divide } from '../workflow/split.js';
+
+const { data, classes, seed, epochs, batch, validation, learningRate, optimiser, schedule, momentum, weightDecay, cropPadding, flip, out, adapter } = settings;
+const trainSettings = { data, classes, seed, epochs, batch, validation, learningRate, optimiser, schedule, momentum, weightDecay, cropPadding, flip, out, adapter };
+type Values = Resolved<typeof trainSettings>;
+
+export const trainCommand = defineCommand({
+  name: 'train',
+  about: 'trains a network and writes it as a model file',
+  arguments: [{ name: '<arch>', about: 'a zoo name such as resnet18@0.25, a .json spec, or a .safetensors model to go on from' }],
+  settings: trainSettings,
+  async run(context, values, [name = '']) {
+    const dataset = await openData(values.data, values.classes);
+    const source = await openNetwork(name, dataset);
+    checkFits(source.spec, dataset);
+    const out = await outputFile(values.out, `${basename(name).replace(/\.(json|safetensors)$/, '')}-${dataset.name}.safetensors`);
+    await trainAndSave(context, values, dataset, source, out);
+  },
+});
+
+/** Checked before the training: a result that cannot be saved would be lost. */
+async function outputFile(given: string | undefined, fallback: string): Promise<string> {
+  const path = resolve(given ?? fallback);
+  const folder = dirname(path);
+  try {
+    await access(folder, constants.W_OK | constants.X_OK);
+  } catch {
+    throw new UsageError(`--out ${given ?? fallback}: the folder ${folder} is missing or may not be written; it needs a writable folder`);
+  }
+  const status = await stat(path).catch(() => undefined);
+  if (status?.isDirectory() === true) throw new UsageError(`--out ${given}: is a folder; it needs a file name`);
+  if (status !== undefined && given === undefined) {
+    throw new RunInUseError(`${path} exists; name the file with --out (which overwrites), or move it away`);
+  }
+  return path;
+}
+
+async function trainAndSave(context: Context, values: Values, dataset: Dataset, source: NetworkSource, out: string): Promise<void> {
+  const started = performance.now();
+  const { spec } = source;
+  const indices = divide(dataset.train, values).train;
+  checkBatch(values.batch, indices.length);
+  const gpu = await context.openGpu(values.adapter);
+  const preprocessing: Preprocessing = source.preprocessing ?? { mean: dataset.mean, std: dataset.std };
+  const parameters = await Parameters.create(gpu, spec, source.weights ?? initialWeights(spec, values.seed));
+  context.output.note(`training ${spec.name} (${count(parameterCount(spec))} parameters) on ${count(indices.length)} images of ${dataset.name}, ${values.epochs} epochs`);
+  const progress = context.output.progress('training', 'samples');
+  const augmentation = augmentationOf(values);
+  const save = async (note: string): Promise<void> =>
+    saveModel(out, { spec, weights: await parameters.read(), preprocessing, training: { data: dataset.name, seed: String(values.seed), note } });
+  let training: TrainingResult;
+  try {
+    training = await withImages(gpu, dataset.train, dataset, (images) =>
+      fit(
+        gpu,
+        parameters,
+        images,
+        {
+          objective: { hard: { weight: 1, smoothing: 0 } },
+          optimiser: optimiserOf(values),
+          schedule: scheduleOf(values.schedule),
+          epochs: values.epochs,
+          indices,
+          seed: values.seed,
+          views: augmentation === undefined ? 0 : Infinity,
+          batch: values.batch,
+          preprocessing,
+          augmentation,
+        },
+        { signal: context.signal, progress },
+      ),
+    );
+  } catch (error) {
+    if (!(error instanceof InterruptedError)) throw error;
+    await save('interrupted');
+    throw new InterruptedError(error.signalName, `${error.message}; the weights so far are in ${out}: go on with n2n train ${out}`);
+  }
+  const trainingSeconds = (performance.now() - started) / 1000;
+  await save(`${values.epochs} epochs`);
+  const test = await withImages(gpu, dataset.test, dataset, (images) =>
+    evaluateOn(gpu, parameters, images, preprocessing, allIndices(dataset.test.count), context.signal),
+  );
+  await parameters.destroy();
+  const samples = values.epochs * Math.floor(indices.length / values.batch) * values.batch;
+  const document = {
+    name: spec.name,
+    params: parameterCount(spec),
+    macs: macs(spec),
+    accuracy: test.accuracy,
+    loss: test.loss,
+    samples: test.samples,
+    epochs: training.epochs,
+    samplesPerSecond: samples / trainingSeconds,
+    elapsedSeconds: (performance.now() - started) / 1000,
+    pipelinesCompiled: gpu.statistics.pipelinesCompiled,
+    adapter: adapterRecord(gpu.adapter),
+    file: out,
+  };
+  context.output.result(
+    document,
+    () =>
+      `${spec.name} on ${dataset.name}: test accuracy ${percent(test.accuracy)}, ${count(document.params)} parameters, ` +
+      `${magnitude(document.samplesPerSecond)} samples/s, ${duration(document.elapsedSeconds)}\nsaved as ${out}\n`,
+  );
+}

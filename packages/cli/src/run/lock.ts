@@ -1,0 +1,118 @@
+// One process a run directory: a `lock` file that names the process. A lock whose process is gone is taken over.
+import { randomUUID } from 'node:crypto';
+import { link, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { RunInUseError } from '../errors.js';
+
+const holderSchema = z.object({
+  pid: z.int().min(1),
+  host: z.string(),
+  /** The process's start, in clock ticks since boot, where the system tells: a number that is used again is another process. */
+  started: z.string().nullable(),
+});
+type Holder = z.infer<typeof holderSchema>;
+
+export interface Lock {
+  release(): Promise<void>;
+}
+
+/** What a lock file of this process holds. */
+export async function lockContent(): Promise<string> {
+  const holder: Holder = { pid: process.pid, host: hostname(), started: await startOf(process.pid) };
+  return `${JSON.stringify(holder)}\n`;
+}
+
+/** The lock of a folder whose lock file this process has written already. */
+export function heldLock(folder: string): Lock {
+  return { release: () => rm(lockPath(folder), { force: true }) };
+}
+
+/** Locks the folder. Throws RunInUseError when another living process has it. */
+export async function acquireLock(folder: string): Promise<Lock> {
+  const path = lockPath(folder);
+  const own = `${path}.${randomUUID()}`;
+  await writeFile(own, await lockContent(), { flag: 'wx' });
+  try {
+    // A link is made or refused as a whole, so a lock file never exists half-written.
+    while (!(await linked(own, path))) await takeOver(folder, path);
+  } finally {
+    await unlink(own);
+  }
+  return heldLock(folder);
+}
+
+const lockPath = (folder: string): string => join(folder, 'lock');
+
+async function linked(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if (isCode(error, 'EEXIST')) return false;
+    throw error;
+  }
+}
+
+/** Removes the lock of a dead process; throws RunInUseError for a living one. */
+async function takeOver(folder: string, path: string): Promise<void> {
+  const content = await readIfThere(path);
+  if (content === undefined) return;
+  const holder = parseHolder(content);
+  if (holder === undefined || (await isAlive(holder))) throw inUse(folder, holder);
+  const aside = `${path}.${randomUUID()}`;
+  try {
+    await rename(path, aside);
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return; // somebody else was quicker
+    throw error;
+  }
+  const moved = await readFile(aside, 'utf8');
+  // Between reading and moving, another process may have taken it over: then its lock was moved, and is put back.
+  if (moved !== content) await linked(aside, path);
+  await unlink(aside);
+}
+
+function inUse(folder: string, holder: Holder | undefined): RunInUseError {
+  const who = holder === undefined ? 'an unreadable lock file' : `process ${holder.pid}${holder.host === hostname() ? '' : ` on ${holder.host}`}`;
+  return new RunInUseError(`${folder} is locked by ${who}; wait for it, or remove ${lockPath(folder)} when you know that nothing uses the run`);
+}
+
+function parseHolder(content: string): Holder | undefined {
+  try {
+    return holderSchema.parse(JSON.parse(content));
+  } catch {
+    return undefined;
+  }
+}
+
+/** A process of another machine counts as alive: there is no way to ask. */
+async function isAlive({ pid, host, started }: Holder): Promise<boolean> {
+  if (host !== hostname()) return true;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return isCode(error, 'EPERM');
+  }
+  const now = await startOf(pid);
+  return started === null || now === null || now === started;
+}
+
+/** Field 22 of /proc/<pid>/stat; null where there is no such file. */
+async function startOf(pid: number): Promise<string | null> {
+  const text = await readIfThere(`/proc/${pid}/stat`);
+  // The second field is the command in parentheses and may hold spaces; the rest begins after the last one.
+  return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (isCode(error, 'ENOENT') || isCode(error, 'ESRCH')) return undefined;
+    throw error;
+  }
+}
+
+const isCode = (error: unknown, code: string): boolean => error instanceof Error && 'code' in error && error.code === code;

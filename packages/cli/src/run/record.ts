@@ -1,0 +1,79 @@
+// run.json: what a run was started with, so that a resumed one can prove that it is the same.
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+
+const teacherRecipe = z.object({
+  kind: z.literal('recipe'),
+  arch: z.string(),
+  epochs: z.int(),
+  batch: z.int(),
+  learningRate: z.number(),
+});
+const teacherFile = z.object({ kind: z.literal('file'), path: z.string() });
+
+/** Everything that decides what the run computes. */
+const configurationSchema = z.object({
+  /** A name, or the absolute path of a folder. */
+  data: z.string(),
+  classes: z.int(),
+  /** A model file, or how to train one as part of the run. */
+  teacher: z.discriminatedUnion('kind', [teacherFile, teacherRecipe]),
+  seed: z.int(),
+  stages: z.array(z.enum(['removal', 'shrinkage'])),
+  updates: z.int(),
+  rollouts: z.int(),
+  roundTo: z.int(),
+  constraint: z.array(z.string()),
+  /** Training of a candidate. */
+  epochs: z.int(),
+  batch: z.int(),
+  learningRate: z.number(),
+  weightDecay: z.number(),
+  schedule: z.enum(['constant', 'step', 'cosine', 'one-cycle']),
+  cohort: z.int(),
+  /** Images that candidates train on, and those that judge them. */
+  subset: z.int(),
+  validation: z.int(),
+  views: z.int(),
+  cropPadding: z.int(),
+  flip: z.boolean(),
+  /** Training of the best student. */
+  finalEpochs: z.int(),
+  finalLearningRate: z.number(),
+  finalWeightDecay: z.number(),
+  lambda: z.number(),
+  /** The adapter that was asked for. */
+  adapter: z.string(),
+});
+
+const adapterSchema = z.object({
+  vendor: z.string(),
+  architecture: z.string(),
+  device: z.string(),
+  description: z.string(),
+  software: z.boolean(),
+});
+
+export const runRecordSchema = z.object({
+  format: z.literal(1),
+  command: z.enum(['compress', 'quickstart']),
+  createdAt: z.string(),
+  versions: z.object({ n2n: z.string(), node: z.string() }),
+  adapter: adapterSchema,
+  data: z.object({ name: z.string(), fingerprint: z.string() }),
+  /** SHA-256 of teacher.safetensors; null until the run has trained it. */
+  teacherSha256: z.string().nullable(),
+  configuration: configurationSchema,
+  configurationSha256: z.string(),
+});
+
+export type Configuration = z.infer<typeof configurationSchema>;
+export type TeacherRecipe = z.infer<typeof teacherRecipe>;
+export type RunRecord = z.infer<typeof runRecordSchema>;
+
+export const sha256 = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex');
+
+/** Keys in the schema's order, so that the hash does not depend on how the configuration was put together. */
+export function configurationSha256(configuration: Configuration): string {
+  return sha256(JSON.stringify(configurationSchema.parse(configuration)));
+}

@@ -1,0 +1,163 @@
+// A run from beginning to end, or from where it stopped: data, teacher, logits, search, student, figures (DESIGN section 2).
+import { stat } from 'node:fs/promises';
+import { parseConstraint, type FinishedStudent } from '@n2n/agent';
+import { DeviceLostError, type Gpu } from '@n2n/kernels';
+import { Parameters, type Dataset, type DeviceImages, type Model } from '@n2n/trainer';
+import { macs, modelBytes, parameterCount, specHash } from '@n2n/trainer/network';
+import { performance } from 'node:perf_hooks';
+import type { Context } from '../context.js';
+import { GoalError, InterruptedError } from '../errors.js';
+import { adapterRecord } from '../output/adapter.js';
+import { percent } from '../output/format.js';
+import type { Run } from '../run/run.js';
+import { checkSameAdapter } from '../run/same.js';
+import { augmentationOf, evaluateOn, latencyOf, withImages } from './network.js';
+import { isMet, readableResult, type NetworkResult, type Result } from './result.js';
+import { searchStudents, type SearchMaterial, type SearchOutcome } from './search.js';
+import { allIndices, choose, divide } from './split.js';
+import { trainStudent } from './student.js';
+import { logitsOf, obtainTeacher } from './teacher.js';
+
+/** A lost device is opened again this often before the run gives up. */
+const DEVICE_RETRIES = 2;
+
+/**
+ * Carries the run out on `gpu` and prints its result. Throws GoalError after the result when a constraint is not kept. The run
+ * is released in any case; a new one that fails before it holds anything is removed.
+ */
+export async function carryOut(context: Context, run: Run, dataset: Dataset, gpu: Gpu, isNew: boolean): Promise<void> {
+  try {
+    const result = await withRetries(context, run, dataset, gpu);
+    await run.writeJson('result.json', result);
+    context.output.result(result, () => readableResult(result));
+    throwIfMissed(result);
+  } catch (error) {
+    if (error instanceof InterruptedError) {
+      throw new InterruptedError(error.signalName, `${error.message}; everything up to here is saved, go on with n2n resume ${run.folder}`);
+    }
+    if (isNew && !(error instanceof DeviceLostError) && !(await run.has('journal.jsonl'))) await run.abandon();
+    throw error;
+  } finally {
+    await run.release();
+  }
+}
+
+/** The result's table was printed; this says by the exit code that the student is not what was asked for. */
+export function throwIfMissed({ constraints, student }: Result): void {
+  const missed = constraints.filter(({ met }) => !met).map(({ text }) => text);
+  if (missed.length === 0) return;
+  throw new GoalError(
+    `the best student (${student.params} parameters, ${student.macs} MACs, validation accuracy ${student.validationAccuracy}) does not keep ` +
+      `${missed.join(', ')}; give the search more --updates, or ask for less`,
+  );
+}
+
+/** The search goes on from its journal, so a lost device costs only the candidates that were being trained. */
+async function withRetries(context: Context, run: Run, dataset: Dataset, first: Gpu): Promise<Result> {
+  let gpu = first;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await attemptRun(context, run, dataset, gpu);
+    } catch (error) {
+      if (!(error instanceof DeviceLostError) || attempt >= DEVICE_RETRIES) throw error;
+      context.output.note(`${error.message}; opening it again (${attempt + 1} of ${DEVICE_RETRIES})`);
+      gpu = await context.openGpu(run.record.configuration.adapter);
+      checkSameAdapter(run.folder, run.record, adapterRecord(gpu.adapter));
+    }
+  }
+}
+
+async function attemptRun(context: Context, run: Run, dataset: Dataset, gpu: Gpu): Promise<Result> {
+  const started = performance.now();
+  const searched = await withImages(gpu, dataset.train, dataset, (images) => searchAndTrain(context, gpu, run, dataset, images));
+  const { model, student, search, teacherValidation, studentValidation } = searched;
+  context.output.note(`measuring on the ${dataset.test.count} test images`);
+  const figures = await withImages(gpu, dataset.test, dataset, async (images) => ({
+    teacher: await figuresOf(context, gpu, model, images, run.path('teacher.safetensors'), teacherValidation),
+    student: await figuresOf(context, gpu, student, images, run.path('best', 'student.safetensors'), studentValidation),
+  }));
+  const { seed, data, constraint } = run.record.configuration;
+  return {
+    run: run.folder,
+    seed,
+    data,
+    ...figures,
+    compression: figures.teacher.params / figures.student.params,
+    accuracyDropPoints: 100 * (figures.teacher.accuracy - figures.student.accuracy),
+    candidates: search.counts.trained,
+    counts: search.counts,
+    constraints: constraint.map((text) => ({ text, met: isMet(parseConstraint(text), figures.student, modelBytes(student.spec)) })),
+    elapsedSeconds: (performance.now() - started) / 1000,
+    pipelinesCompiled: gpu.statistics.pipelinesCompiled,
+    pipelinesCompiledAtFirstCandidate: search.pipelinesAtFirst,
+    pipelinesCompiledAtLastCandidate: search.pipelinesAtLast,
+    adapter: adapterRecord(gpu.adapter),
+  };
+}
+
+interface Searched {
+  readonly model: Model;
+  readonly student: Model;
+  readonly search: SearchOutcome;
+  /** Fractions of the validation images. */
+  readonly teacherValidation: number;
+  readonly studentValidation: number;
+}
+
+/** Everything that needs the training images. */
+async function searchAndTrain(context: Context, gpu: Gpu, run: Run, dataset: Dataset, images: DeviceImages): Promise<Searched> {
+  const { configuration } = run.record;
+  const split = { validation: configuration.validation, classes: dataset.classes, seed: configuration.seed };
+  const { train: all, validation } = divide(dataset.train, split);
+  const train = choose(all, dataset.train, configuration.subset, split);
+  const model = await obtainTeacher(context, gpu, run, dataset, images, all);
+  const augmentation = augmentationOf(configuration);
+  const teacher = await Parameters.create(gpu, model.spec, model.weights);
+  const { accuracy } = await evaluateOn(gpu, teacher, images, model.preprocessing, validation, context.signal);
+  context.output.note(`teacher: ${percent(accuracy)} of ${validation.length} validation images`);
+  const table = await logitsOf(context, gpu, teacher, images, { indices: all, views: configuration.views, augmentation, model });
+  await teacher.destroy();
+  try {
+    const material: SearchMaterial = { model, accuracy, images, train, validation, table, augmentation };
+    const search = await searchStudents(context, gpu, run, material);
+    const student = await trainStudent(context, gpu, run, { ...material, all }, bestOf(search));
+    const parameters = await Parameters.create(gpu, student.spec, student.weights);
+    const held = await evaluateOn(gpu, parameters, images, student.preprocessing, validation, context.signal);
+    await parameters.destroy();
+    return { model, student, search, teacherValidation: accuracy, studentValidation: held.accuracy };
+  } finally {
+    await gpu.free(table.slice);
+  }
+}
+
+function bestOf({ best, counts }: SearchOutcome): FinishedStudent {
+  if (best !== undefined) return best;
+  throw new GoalError(
+    `none of ${counts.sampled} candidates was worth training (${counts.degenerate} were degenerate, ${counts.ruledOut} broke a constraint); ` +
+      'give the search more --updates, or ask for less',
+  );
+}
+
+async function figuresOf(context: Context, gpu: Gpu, model: Model, images: DeviceImages, path: string, validationAccuracy: number): Promise<NetworkResult> {
+  const { spec, preprocessing } = model;
+  const parameters = await Parameters.create(gpu, spec, model.weights);
+  try {
+    const { accuracy, loss } = await evaluateOn(gpu, parameters, images, preprocessing, allIndices(images.count), context.signal);
+    const { medianMs } = await latencyOf(gpu, parameters, images, preprocessing);
+    const { size } = await stat(path);
+    return {
+      name: spec.name,
+      hash: specHash(spec),
+      params: parameterCount(spec),
+      macs: macs(spec),
+      accuracy,
+      loss,
+      validationAccuracy,
+      latencyMs: medianMs,
+      fileBytes: size,
+      files: [{ format: 'safetensors', path, bytes: size }],
+    };
+  } finally {
+    await parameters.destroy();
+  }
+}

@@ -1,0 +1,107 @@
+// Networks at work: train one, evaluate one, time one. Each call owns what it allocates.
+import type { Gpu } from '@n2n/kernels';
+import {
+  DeviceImages,
+  evaluate,
+  evaluationBatch,
+  evaluationFeed,
+  Feed,
+  keyedRandom,
+  measureLatency,
+  Parameters,
+  stepsPerEpoch,
+  train,
+  type Augmentation,
+  type Dataset,
+  type Evaluation,
+  type Latency,
+  type Preprocessing,
+  type Split,
+  type TeacherTable,
+  type TrainingOptions,
+  type TrainingResult,
+} from '@n2n/trainer';
+import type { Progress } from '../output/progress.js';
+
+/** Images on the device for as long as `work` runs. */
+export async function withImages<T>(gpu: Gpu, split: Split, data: Dataset, work: (images: DeviceImages) => Promise<T>): Promise<T> {
+  const { channels, height, width } = data;
+  const images = await DeviceImages.create(gpu, split, { channels, height, width });
+  try {
+    return await work(images);
+  } finally {
+    await images.destroy();
+  }
+}
+
+/** The augmentation that the flags ask for, or undefined for none. */
+export function augmentationOf(options: { cropPadding: number; flip: boolean; seed: number }): Augmentation | undefined {
+  const { cropPadding, flip, seed } = options;
+  if (cropPadding === 0 && !flip) return undefined;
+  return { cropPadding, flip, seed: keyedRandom(seed, 'augmentation').next() };
+}
+
+export interface FitOptions extends Omit<TrainingOptions, 'onProgress' | 'signal'> {
+  readonly batch: number;
+  readonly preprocessing: Preprocessing;
+  readonly augmentation?: Augmentation | undefined;
+  readonly teacher?: TeacherTable | undefined;
+}
+
+/** Trains `parameters` in place. When the signal aborts, they stay as the last whole step left them. */
+export async function fit(
+  gpu: Gpu,
+  parameters: Parameters,
+  images: DeviceImages,
+  options: FitOptions,
+  hooks: { readonly signal: AbortSignal; readonly progress: Progress },
+): Promise<TrainingResult> {
+  const { batch, preprocessing, augmentation, teacher, ...training } = options;
+  const feed = await Feed.create(gpu, images, {
+    batch,
+    steps: Math.max(1, stepsPerEpoch(options.indices.length, batch)),
+    preprocessing,
+    ...(augmentation === undefined ? {} : { augmentation }),
+    ...(teacher === undefined ? {} : { teacher }),
+  });
+  try {
+    return await train(gpu, parameters, feed, {
+      ...training,
+      signal: hooks.signal,
+      onProgress: ({ epoch, epochs, samples, totalSamples, loss, accuracy }) => {
+        const measured = loss === undefined || accuracy === undefined ? '' : `, loss ${loss.toFixed(4)}, accuracy ${accuracy.toFixed(4)}`;
+        hooks.progress.update(samples, totalSamples, `epoch ${epoch + 1}/${epochs}${measured}`);
+      },
+    });
+  } finally {
+    await feed.destroy();
+  }
+}
+
+/** Accuracy and loss over the images in `indices`, without augmentation. The batch follows from the network alone. */
+export async function evaluateOn(
+  gpu: Gpu,
+  parameters: Parameters,
+  images: DeviceImages,
+  preprocessing: Preprocessing,
+  indices: Uint32Array,
+  signal: AbortSignal,
+): Promise<Evaluation> {
+  const batch = Math.min(evaluationBatch(parameters.spec), indices.length);
+  const feed = await evaluationFeed(gpu, images, preprocessing, batch, indices.length);
+  try {
+    return await evaluate(gpu, parameters, feed, indices, { signal });
+  } finally {
+    await feed.destroy();
+  }
+}
+
+/** Latency of one image at a time. */
+export async function latencyOf(gpu: Gpu, parameters: Parameters, images: DeviceImages, preprocessing: Preprocessing): Promise<Latency> {
+  const feed = await evaluationFeed(gpu, images, preprocessing, 1, 1);
+  try {
+    return await measureLatency(gpu, parameters, feed);
+  } finally {
+    await feed.destroy();
+  }
+}

@@ -1,0 +1,89 @@
+// result.json and the table that ends a run.
+import type { Constraint, SearchCounts } from '@n2n/agent';
+import { z } from 'zod';
+import { bytes, count, duration, magnitude, milliseconds, percent, times } from '../output/format.js';
+import { table } from '../output/table.js';
+
+const networkSchema = z.object({
+  name: z.string(),
+  hash: z.string(),
+  params: z.number(),
+  macs: z.number(),
+  /** Fraction of the test images, which were read once. */
+  accuracy: z.number(),
+  loss: z.number(),
+  /** Fraction of the validation images. */
+  validationAccuracy: z.number(),
+  /** Median of one image at a time on this adapter. */
+  latencyMs: z.number(),
+  fileBytes: z.number(),
+  files: z.array(z.object({ format: z.string(), path: z.string(), bytes: z.number() })),
+});
+
+export const resultSchema = z.object({
+  run: z.string(),
+  seed: z.number(),
+  data: z.string(),
+  teacher: networkSchema,
+  student: networkSchema,
+  /** Parameters of the teacher over parameters of the student. */
+  compression: z.number(),
+  /** Accuracy of the teacher less that of the student, in points of a hundred. */
+  accuracyDropPoints: z.number(),
+  /** Students trained in the search. */
+  candidates: z.number(),
+  counts: z.object({ sampled: z.number(), trained: z.number(), repeated: z.number(), degenerate: z.number(), ruledOut: z.number() }),
+  constraints: z.array(z.object({ text: z.string(), met: z.boolean() })),
+  /** Of this process; a resumed run does not know how long the one before took. */
+  elapsedSeconds: z.number(),
+  pipelinesCompiled: z.number(),
+  /** Null when this process trained no candidate, because a resumed search was over already. */
+  pipelinesCompiledAtFirstCandidate: z.number().nullable(),
+  pipelinesCompiledAtLastCandidate: z.number().nullable(),
+  adapter: z.object({ vendor: z.string(), architecture: z.string(), device: z.string(), description: z.string(), software: z.boolean() }),
+});
+
+export type Result = z.infer<typeof resultSchema>;
+export type NetworkResult = z.infer<typeof networkSchema>;
+export type Counts = SearchCounts;
+
+/** Whether the finished student keeps a limit; its accuracy is that on the validation images, as in the search. */
+export function isMet({ metric, limit }: Constraint, { params, macs, validationAccuracy }: NetworkResult, tensorBytes: number): boolean {
+  switch (metric) {
+    case 'params':
+      return params <= limit;
+    case 'macs':
+      return macs <= limit;
+    case 'bytes':
+      return tensorBytes <= limit;
+    case 'accuracy':
+      return validationAccuracy >= limit;
+    default:
+      return metric satisfies never;
+  }
+}
+
+/** The teacher beside the student, and what to try next. */
+export function readableResult(result: Result): string {
+  const { teacher, student } = result;
+  const row = (what: string, show: (network: NetworkResult) => string, compare: string): string[] => [what, show(teacher), show(student), compare];
+  const gain = (of: (network: NetworkResult) => number): string => times(of(teacher) / of(student));
+  const drop = result.accuracyDropPoints;
+  const rows = [
+    row('parameters', ({ params }) => count(params), gain(({ params }) => params)),
+    row('MACs an image', ({ macs }) => magnitude(macs), gain(({ macs }) => macs)),
+    row('test accuracy', ({ accuracy }) => percent(accuracy), `${drop > 0 ? '-' : '+'}${Math.abs(drop).toFixed(2)} points`),
+    row('file size', ({ fileBytes }) => bytes(fileBytes), gain(({ fileBytes }) => fileBytes)),
+    row('latency, batch 1', ({ latencyMs }) => milliseconds(latencyMs), gain(({ latencyMs }) => latencyMs)),
+  ];
+  const columns = [{ title: '' }, { title: 'teacher', align: 'right' }, { title: 'student', align: 'right' }, { title: '', align: 'right' }] as const;
+  const missed = result.constraints.filter(({ met }) => !met).map(({ text }) => text);
+  const [file] = student.files;
+  return (
+    `${table(columns, rows)}\n` +
+    `${count(result.candidates)} candidates trained in ${duration(result.elapsedSeconds)}, all of it in ${result.run}\n` +
+    (missed.length === 0 ? '' : `not reached: ${missed.join(', ')}\n`) +
+    `\nnext:\n  n2n inspect ${file?.path}\n  n2n eval ${file?.path} --data ${result.data}\n` +
+    `  n2n compress ${teacher.files[0]?.path} --data ${result.data} --constraint "params<=${Math.round(student.params / 2)}"\n`
+  );
+}

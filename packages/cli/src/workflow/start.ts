@@ -1,0 +1,45 @@
+// Starting a run: everything that can be refused is refused before the run directory is made.
+import type { Gpu } from '@n2n/kernels';
+import { parseConstraint } from '@n2n/agent';
+import type { Dataset } from '@n2n/trainer';
+import { UsageError } from '../errors.js';
+import { adapterRecord } from '../output/adapter.js';
+import { configurationSha256, sha256, type Configuration, type RunRecord } from '../run/record.js';
+import { Run } from '../run/run.js';
+import { VERSION } from '../version.js';
+import { checkBatch, choose, divide } from './split.js';
+
+/** Throws what the search would throw later: UsageError, SelectionError, ConfigurationError. */
+export function checkConfiguration(configuration: Configuration, dataset: Dataset): void {
+  const { constraint, validation, subset, seed, batch, views, cropPadding, flip } = configuration;
+  for (const text of constraint) parseConstraint(text);
+  if (views > 0 && cropPadding === 0 && !flip) {
+    throw new UsageError(`--views got ${views}, but without augmentation every view is the image itself; it needs --crop-padding or --flip, or 0`);
+  }
+  const options = { validation, classes: dataset.classes, seed };
+  const { train } = divide(dataset.train, options);
+  checkBatch(batch, choose(train, dataset.train, subset, options).length);
+}
+
+/** Makes the run directory, locked by this process. */
+export async function createRun(
+  path: string,
+  command: RunRecord['command'],
+  configuration: Configuration,
+  dataset: Dataset,
+  gpu: Gpu,
+  teacher?: Uint8Array,
+): Promise<Run> {
+  const record: RunRecord = {
+    format: 1,
+    command,
+    createdAt: new Date().toISOString(),
+    versions: { n2n: VERSION, node: process.versions.node },
+    adapter: adapterRecord(gpu.adapter),
+    data: { name: dataset.name, fingerprint: dataset.fingerprint },
+    teacherSha256: teacher === undefined ? null : sha256(teacher),
+    configuration,
+    configurationSha256: configurationSha256(configuration),
+  };
+  return Run.create(path, record, teacher);
+}
