@@ -1,7 +1,7 @@
 // The benchmark itself: its names, its arithmetic, its checks, and the kernels of the machine's limits.
 import { afterAll, describe, expect, it } from 'vitest';
 import { openDevice } from '../gpu/device.js';
-import { Recorder } from '../gpu/recording.js';
+import type { Recorder } from '../gpu/recording.js';
 import { allOps } from '../ops/index.js';
 import type { Op } from '../ops/op.js';
 import { conformanceCases, runCase } from '../testing/conformance.js';

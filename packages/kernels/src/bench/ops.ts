@@ -35,8 +35,16 @@ const gemm = (size: number): OpBenchCase => ({
 /** 3x3, stride 1, same padding; batch x channels x height x width - filters. */
 function conv3x3(batch: number, channels: number, size: number, filters: number): OpBenchCase[] {
   const shape: Conv2dShape = {
-    ...{ batch, channels, height: size, width: size, filters },
-    ...{ kernel: [3, 3], stride: [1, 1], padding: [1, 1, 1, 1], groups: 1, bias: false },
+    batch,
+    channels,
+    height: size,
+    width: size,
+    filters,
+    kernel: [3, 3],
+    stride: [1, 1],
+    padding: [1, 1, 1, 1],
+    groups: 1,
+    bias: false,
   };
   const base = `conv3x3/${batch}x${channels}x${size}x${size}-${filters}`;
   return ['forward', 'input-gradient', 'weight-gradient'].map((passName) => ({ name: `${base}/${passName}`, op: conv2d, passName, shape }));
@@ -63,10 +71,13 @@ const roof = (op: Op<unknown>): OpBenchCase => ({ name: `roof/${op.name}`, op, p
 /** Every case of the op benchmark. */
 export function opBenchCases(): OpBenchCase[] {
   return [
-    ...[gemm(512), gemm(1024)],
-    ...[...conv3x3(64, 16, 28, 32), ...conv3x3(64, 64, 16, 64)],
+    gemm(512),
+    gemm(1024),
+    ...conv3x3(64, 16, 28, 32),
+    ...conv3x3(64, 64, 16, 64),
     ...allOps.flatMap(declaredCases),
-    ...[roof(multiplyAdd), roof(copy)],
+    roof(multiplyAdd),
+    roof(copy),
   ];
 }
 

@@ -34,7 +34,7 @@ export interface OpenOptions extends InstanceOptions {
 }
 
 const WANTED_FEATURES: readonly GPUFeatureName[] = [
-  'subgroups' as GPUFeatureName,
+  'subgroups',
   'shader-f16',
   'timestamp-query',
   'chromium-experimental-subgroup-matrix' as GPUFeatureName,
@@ -70,7 +70,8 @@ export async function openDevice(options: OpenOptions = {}): Promise<Gpu> {
   const { info } = adapter;
   const software = /llvmpipe|lavapipe|swiftshader|software/i.test(`${info.vendor} ${info.architecture} ${info.device} ${info.description}`);
   if (options.prefer === 'gpu' && software) throw new AdapterError(`the only adapter is a software one (${info.description})`);
-  if (options.prefer === 'cpu' && !software) throw new AdapterError(`a software adapter was asked for; the one found is ${info.description}`);
+  if (options.prefer === 'cpu' && !software)
+    throw new AdapterError(`a software adapter was asked for; the one found is ${info.description}`);
   const limits: Record<string, number> = {};
   for (const name of WANTED_LIMITS) limits[name] = adapter.limits[name] ?? 0;
   const device = await adapter.requestDevice({
@@ -100,7 +101,7 @@ export class Gpu {
     };
     const { subgroupMinSize: least, subgroupMaxSize: most } = info;
     this.traits = {
-      subgroupSize: device.features.has('subgroups' as GPUFeatureName) && least !== undefined && least === most ? least : 0,
+      subgroupSize: device.features.has('subgroups') && least !== undefined && least === most ? least : 0,
       f16: device.features.has('shader-f16'),
       kind: software ? 'cpu' : 'gpu',
       maxWorkgroups: device.limits.maxComputeWorkgroupsPerDimension,
@@ -108,7 +109,7 @@ export class Gpu {
     this.pipelines = new PipelineCache(device, this.statistics, () => this.check());
     device.addEventListener('uncapturederror', (event) => {
       event.preventDefault(); // else Dawn prints on stdout, where JSON results go
-      const { error } = event as GPUUncapturedErrorEvent;
+      const { error } = event;
       const memory = error instanceof GPUOutOfMemoryError;
       this.poison(memory ? new DeviceMemoryError(error.message) : new DeviceUseError(error.message));
     });
@@ -180,7 +181,7 @@ export class Gpu {
     }
     for (let at = 0; at < data.byteLength; at += TRANSFER_BYTES) {
       const bytes = Math.min(TRANSFER_BYTES, data.byteLength - at);
-      this.#device.queue.writeBuffer(target.buffer, target.offset + offset + at, data.buffer as ArrayBuffer, data.byteOffset + at, bytes);
+      this.#device.queue.writeBuffer(target.buffer, target.offset + offset + at, data.buffer, data.byteOffset + at, bytes);
     }
   }
 

@@ -81,6 +81,7 @@ export class Recorder {
       usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
       label: `${label} uniforms`,
     });
+    this.#gpu.statistics.bytesAllocated += uniforms.size;
     this.#gpu.raw.queue.writeBuffer(uniforms, 0, bytes);
     const kernels = await Promise.all(this.#pending.map(({ dispatch }) => this.#gpu.pipelines.get(dispatch)));
     const steps = this.#pending.map(({ dispatch, tensors, label: stepLabel }, index): Step => {
@@ -150,8 +151,7 @@ export class Recording {
 
   /** Frees scratch and uniforms; the recording must not be used again. */
   async destroy(): Promise<void> {
-    for (const { buffer } of this.#owned) buffer.destroy();
-    await this.#gpu.free();
+    await this.#gpu.free(...this.#owned);
   }
 }
 

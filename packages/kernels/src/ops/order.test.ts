@@ -12,8 +12,18 @@ const gpu = await openDevice();
 afterAll(() => gpu.close());
 
 const shape: GatherShape = {
-  ...{ batch: 2, steps: 3, first: 0, count: 4, height: 6, width: 6, channels: 1 },
-  ...{ cropPadding: 2, flip: true, seed: 5, mean: [0], std: [1] },
+  batch: 2,
+  steps: 3,
+  first: 0,
+  count: 4,
+  height: 6,
+  width: 6,
+  channels: 1,
+  cropPadding: 2,
+  flip: true,
+  seed: 5,
+  mean: [0],
+  std: [1],
 };
 const IMAGE_WORDS = 9;
 const bytes = Uint8Array.from({ length: shape.count * IMAGE_WORDS * 4 }, (_, i) => 1 + ((i * 37) % 255));

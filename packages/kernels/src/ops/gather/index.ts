@@ -38,12 +38,32 @@ function affine({ channels, mean, std }: GatherShape): { readonly f32: number }[
 }
 
 const gray: GatherShape = {
-  ...{ batch: 5, steps: 2, first: 0, count: 7, height: 28, width: 28, channels: 1 },
-  ...{ cropPadding: 0, flip: false, seed: 1, mean: [0.1307], std: [0.3081] },
+  batch: 5,
+  steps: 2,
+  first: 0,
+  count: 7,
+  height: 28,
+  width: 28,
+  channels: 1,
+  cropPadding: 0,
+  flip: false,
+  seed: 1,
+  mean: [0.1307],
+  std: [0.3081],
 };
 const colour: GatherShape = {
-  ...{ batch: 13, steps: 3, first: 100, count: 11, height: 8, width: 9, channels: 3 },
-  ...{ cropPadding: 4, flip: true, seed: 0xfedcba98, mean: [0.49, 0.48, 0.45], std: [0.25, 0.24, 0.26] },
+  batch: 13,
+  steps: 3,
+  first: 100,
+  count: 11,
+  height: 8,
+  width: 9,
+  channels: 3,
+  cropPadding: 4,
+  flip: true,
+  seed: 0xfedcba98,
+  mean: [0.49, 0.48, 0.45],
+  std: [0.25, 0.24, 0.26],
 };
 
 export const gather: Op<GatherShape> = {
@@ -78,7 +98,17 @@ export const gather: Op<GatherShape> = {
                 wgsl: new URL('./forward.wgsl', import.meta.url),
                 bind: ['images', 'order', 'clock', 'x'],
                 uniforms: [
-                  ...[batch, height, width, channels, first, count, steps, imageWords(shape), cropPadding, Number(flip), seed >>> 0],
+                  batch,
+                  height,
+                  width,
+                  channels,
+                  first,
+                  count,
+                  steps,
+                  imageWords(shape),
+                  cropPadding,
+                  Number(flip),
+                  seed >>> 0,
                   ...affine(shape),
                 ],
                 workgroups: spread(Math.ceil(invocations / WORKGROUP), device.maxWorkgroups),
