@@ -175,13 +175,17 @@ describe('time on the device', () => {
       ['2000 forward', 'roof/multiplyAdd'],
       ['20000 forward', 'roof/multiplyAdd'],
     ]);
-    expect(steps[0]!.elapsedMs).toBeGreaterThan(0);
-    expect(steps[1]!.elapsedMs / steps[0]!.elapsedMs).toBeGreaterThan(3); // ten times the work
+    // The best of several: a busy machine lengthens single ones.
+    const best = steps.map(({ elapsedMs }) => elapsedMs);
+    for (let i = 0; i < 4; i++)
+      (await timeSteps(gpu, recording)).forEach(({ elapsedMs }, at) => (best[at] = Math.min(best[at]!, elapsedMs)));
+    expect(best[0]).toBeGreaterThan(0);
+    expect(best[1]! / best[0]!).toBeGreaterThan(3); // ten times the work
     const start = performance.now();
     const elapsedMs = await timeRecording(gpu, recording);
     expect(elapsedMs).toBeGreaterThan(0);
     expect(elapsedMs).toBeLessThan(performance.now() - start); // the device's clock counts real milliseconds
-    expect(elapsedMs).toBeGreaterThan(steps[1]!.elapsedMs / 3);
+    expect(elapsedMs).toBeGreaterThan(best[1]! / 3);
     await recording.destroy();
   });
 
