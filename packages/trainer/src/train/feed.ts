@@ -83,15 +83,15 @@ export class Feed {
 
   /**
    * Sets the images of the coming steps, as pairs (image, view), and the clock to the first of them. A last batch is filled
-   * up with void entries. `epoch` tells one stretch of steps from another where masks are keyed by the clock.
+   * up with void entries. `trainedSteps` were made before this order was set; they key dropout's masks.
    */
-  setOrder(pairs: Uint32Array, epoch = 0): void {
+  setOrder(pairs: Uint32Array, trainedSteps = 0): void {
     const needed = Math.ceil(pairs.length / 2 / this.batch);
     if (needed > this.steps) throw new RangeError(`the order has ${needed} steps; this feed holds ${this.steps}`);
     const whole = new Uint32Array(needed * this.batch * 2).fill(VOID_IMAGE);
     whole.set(pairs);
     this.gpu.write(this.slice('order'), whole);
-    this.gpu.write(this.slice('clock'), new Uint32Array([0, epoch, 0, 0]));
+    this.gpu.write(this.slice('clock'), new Uint32Array([0, trainedSteps, 0, 0]));
   }
 
   async destroy(): Promise<void> {

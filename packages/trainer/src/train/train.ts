@@ -79,7 +79,7 @@ export async function trainSideBySide(gpu: Gpu, networks: readonly Parameters[],
     const totalSamples = options.epochs * steps * feed.batch;
     const started = performance.now();
     for (let epoch = 0; epoch < options.epochs; epoch++) {
-      feed.setOrder(epochOrder(options, epoch, steps * feed.batch), epoch);
+      feed.setOrder(epochOrder(options, epoch, steps * feed.batch), epoch * steps);
       const table = scheduleRows(options.optimiser, options.schedule, epoch * steps, steps, options.epochs * steps);
       for (const plan of plans) {
         gpu.write(plan.schedule, table);

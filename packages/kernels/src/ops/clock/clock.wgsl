@@ -1,4 +1,5 @@
-// clock[0] += by: the step count of a plan. clock: [4] u32, words 1 to 3 unused. One invocation.
+// clock[0] += by, clock[1] += by: the step within the order at hand, and the step since training began. clock: [4] u32,
+// words 2 and 3 unused. One invocation.
 
 struct Shape { by: u32 }
 
@@ -8,4 +9,5 @@ struct Shape { by: u32 }
 @compute @workgroup_size(1)
 fn main() {
   clock[0] += shape.by;
+  clock[1] += shape.by;
 }

@@ -1,5 +1,6 @@
 // clock: counts the steps of a plan on the device, so that several replays of one recording in one submit read different
-// batches and learning rates. The first word is the step; the ops that follow a schedule or an order read it.
+// batches and learning rates. Word 0 is the step within the order at hand, which the ops that
+// follow a schedule or an order read; word 1 is the step since training began, which keys dropout's masks.
 import { ShapeError, type Op } from '../op.js';
 import { tickReference } from './reference.js';
 

@@ -18,7 +18,7 @@ export interface DropoutShape {
 
 const words = ({ size }: DropoutShape): number => size;
 
-/** The training clock; word 0 is the step. */
+/** The training clock; word 1 is the step since training began. */
 const clock: TensorDeclaration<DropoutShape> = {
   name: 'clock',
   role: 'in',
@@ -50,14 +50,14 @@ export const dropout: Op<DropoutShape> = {
       tensors: [{ name: 'x', role: 'in', type: 'f32', words }, clock, { name: 'y', role: 'out', type: 'f32', words }],
       flops: words,
       tolerance: TOLERANCE,
-      reference: (shape, { x, clock: time, y }) => maskReference(shape, time![0]!, x!, y!),
+      reference: (shape, { x, clock: time, y }) => maskReference(shape, time![1]!, x!, y!),
       variants: [{ name: 'plain', usable: () => true, dispatches: (shape, device) => dispatches(shape, device, 'x', 'y') }],
     },
     gradient: {
       tensors: [{ name: 'dy', role: 'in', type: 'f32', words }, clock, { name: 'dx', role: 'out', type: 'f32', words }],
       flops: words,
       tolerance: TOLERANCE,
-      reference: (shape, { dy, clock: time, dx }) => maskReference(shape, time![0]!, dy!, dx!),
+      reference: (shape, { dy, clock: time, dx }) => maskReference(shape, time![1]!, dy!, dx!),
       differentiates: { pass: 'forward', cotangents: { dy: 'y' }, gradients: { dx: 'x' } },
       variants: [{ name: 'plain', usable: () => true, dispatches: (shape, device) => dispatches(shape, device, 'dy', 'dx') }],
     },

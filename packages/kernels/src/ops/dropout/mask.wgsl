@@ -2,7 +2,7 @@
 // Element 4 i + j is kept where word j of pcg4d(i, step, layer, seed) >= rate * 2^32 (Jarzynski, Olano 2020, "Hash
 // Functions for GPU Rendering", section 4): the mask follows from the four numbers alone and is never stored.
 //
-// source, result: `vectors` vec4f; clock [4] of u32: clock[0] is the training step.
+// source, result: `vectors` vec4f; clock [4] of u32: clock[1] is the training step.
 // One workgroup: `share` vec4f, a multiple of 64. One invocation: every 64th of them. Workgroups may exceed the work.
 
 struct Shape { vectors: u32, share: u32, threshold: u32, seed: u32, layer: u32, scale: f32 }
@@ -28,7 +28,7 @@ fn pcg4d(key: vec4u) -> vec4u {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let step = clock[0];
+  let step = clock[1];
   let base = (group.y * groups.x + group.x) * shape.share;
   let end = min(base + shape.share, shape.vectors);
   for (var i = base + lane; i < end; i += 64u) {
