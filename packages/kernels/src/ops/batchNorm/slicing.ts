@@ -1,5 +1,5 @@
 // How the kernels of batchNorm split [rows, vectors] over workgroups.
-import { padded, type DeviceTraits } from '../op.js';
+import { padded } from '../op.js';
 import type { BatchNormShape } from './index.js';
 
 export interface Slicing {
@@ -17,18 +17,19 @@ export interface Slicing {
 
 const LANES = 64;
 
-/** Workgroups wanted: a software adapter needs enough to balance its cores, a GPU enough to fill it. */
-const WORKGROUPS = { cpu: 32, gpu: 512 } as const;
+/** `coarse` balances the few cores of a software adapter, `fine` fills a GPU. */
+export type Grain = 'coarse' | 'fine';
+const WORKGROUPS: Record<Grain, number> = { coarse: 32, fine: 512 };
 /** Rows a lane reads at least, so that its per-channel loads and the sum over lanes weigh little. */
-const ROWS_PER_LANE = { cpu: 16, gpu: 8 } as const;
+const ROWS_PER_LANE: Record<Grain, number> = { coarse: 16, fine: 8 };
 
-export function slice({ rows, channels }: BatchNormShape, { kind }: DeviceTraits): Slicing {
+export function slice({ rows, channels }: BatchNormShape, grain: Grain): Slicing {
   const vectors = padded(channels) / 4;
   const blocks = Math.ceil(vectors / LANES);
   const blockVectors = Math.ceil(vectors / blocks);
   const rowLanes = Math.floor(LANES / blockVectors);
-  const wanted = Math.ceil(rows / Math.max(1, Math.floor(WORKGROUPS[kind] / blocks)));
+  const wanted = Math.ceil(rows / Math.max(1, Math.floor(WORKGROUPS[grain] / blocks)));
   const step = 4 * rowLanes; // the kernels take 4 rows an iteration
-  const chunkRows = Math.ceil(Math.max(wanted, ROWS_PER_LANE[kind] * rowLanes) / step) * step;
+  const chunkRows = Math.ceil(Math.max(wanted, ROWS_PER_LANE[grain] * rowLanes) / step) * step;
   return { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks: Math.ceil(rows / chunkRows) };
 }
