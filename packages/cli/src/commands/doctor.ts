@@ -90,7 +90,7 @@ async function findData(): Promise<DataReport[]> {
       reports.push({ name, found: true, detail: `${count(train.count)} + ${count(test.count)} images of ${channels}x${height}x${width}` });
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
-      reports.push({ name, found: false, detail: error.message });
+      reports.push({ name, found: false, detail: error.message.replace(`${name}: `, '') });
     }
   }
   return reports;
