@@ -1,5 +1,4 @@
 // Progress of one long piece of work: a line that rewrites itself on a terminal, a line now and then elsewhere.
-import { performance } from 'node:perf_hooks';
 import { duration, magnitude } from './format.js';
 
 const TERMINAL_INTERVAL_MS = 100;

@@ -1,5 +1,5 @@
 // One process a run directory: a `lock` file that names the process. A lock whose process is gone is taken over.
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { link, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ const holderSchema = z.object({
   host: z.string(),
   /** The process's start, in clock ticks since boot, where the system tells: a number that is used again is another process. */
   started: z.string().nullable(),
+  token: z.string(),
 });
 type Holder = z.infer<typeof holderSchema>;
 
@@ -18,9 +19,9 @@ export interface Lock {
   release(): Promise<void>;
 }
 
-/** What a lock file of this process holds. */
+/** What a lock file of this process holds; no two are equal. */
 export async function lockContent(): Promise<string> {
-  const holder: Holder = { pid: process.pid, host: hostname(), started: await startOf(process.pid) };
+  const holder: Holder = { pid: process.pid, host: hostname(), started: await startOf(process.pid), token: randomUUID() };
   return `${JSON.stringify(holder)}\n`;
 }
 
@@ -31,12 +32,10 @@ export function heldLock(folder: string): Lock {
 
 /** Locks the folder. Throws RunInUseError when another living process has it. */
 export async function acquireLock(folder: string): Promise<Lock> {
-  const path = lockPath(folder);
-  const own = `${path}.${randomUUID()}`;
+  const own = `${lockPath(folder)}.${randomUUID()}`;
   await writeFile(own, await lockContent(), { flag: 'wx' });
   try {
-    // A link is made or refused as a whole, so a lock file never exists half-written.
-    while (!(await linked(own, path))) await takeOver(folder, path);
+    await acquireFile(folder, lockPath(folder), own);
   } finally {
     await unlink(own);
   }
@@ -44,6 +43,26 @@ export async function acquireLock(folder: string): Promise<Lock> {
 }
 
 const lockPath = (folder: string): string => join(folder, 'lock');
+
+/**
+ * Makes `path` a link to `own`, at once as a whole. In place of a dead process's file only after a claim to be its successor:
+ * a file named after the dead one's content, acquired in the same way, without which nobody replaces that content.
+ */
+async function acquireFile(folder: string, path: string, own: string): Promise<void> {
+  while (!(await linked(own, path))) {
+    const content = await readIfThere(path);
+    if (content === undefined) continue; // released in between
+    const holder = parseHolder(content);
+    if (holder === undefined || (await isAlive(holder))) throw inUse(folder, holder);
+    const claim = `${path}.${createHash('sha256').update(content).digest('hex').slice(0, 16)}`;
+    await acquireFile(folder, claim, own);
+    if ((await readIfThere(path)) === content) {
+      await rename(claim, path);
+      return;
+    }
+    await unlink(claim); // somebody else took over before this claim was made
+  }
+}
 
 async function linked(from: string, to: string): Promise<boolean> {
   try {
@@ -53,25 +72,6 @@ async function linked(from: string, to: string): Promise<boolean> {
     if (isCode(error, 'EEXIST')) return false;
     throw error;
   }
-}
-
-/** Removes the lock of a dead process; throws RunInUseError for a living one. */
-async function takeOver(folder: string, path: string): Promise<void> {
-  const content = await readIfThere(path);
-  if (content === undefined) return;
-  const holder = parseHolder(content);
-  if (holder === undefined || (await isAlive(holder))) throw inUse(folder, holder);
-  const aside = `${path}.${randomUUID()}`;
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return; // somebody else was quicker
-    throw error;
-  }
-  const moved = await readFile(aside, 'utf8');
-  // Between reading and moving, another process may have taken it over: then its lock was moved, and is put back.
-  if (moved !== content) await linked(aside, path);
-  await unlink(aside);
 }
 
 function inUse(folder: string, holder: Holder | undefined): RunInUseError {

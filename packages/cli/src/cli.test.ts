@@ -1,0 +1,201 @@
+// Command lines that end before a device is opened: help, configuration, bad input, inspect. Each exit code of the contract
+// that needs no device is here.
+import { mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { n2n, n2nJson, temporaryFolder } from './testing/cli.js';
+import { smallSpec, writeIdx } from './testing/data.js';
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+/** A command line that reached the device would be a defect here. */
+const noDevice = { open: () => Promise.reject(new Error('a device was opened')) };
+
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  await writeIdx(folder.path('data'), { train: 60, test: 20, classes: 3, size: 8 });
+  await writeFile(folder.path('small.json'), JSON.stringify(smallSpec(3, 8)));
+});
+afterAll(() => folder.remove());
+
+/** Refused with this code, one paragraph on stderr that fits, and nothing on stdout. */
+async function refused(argv: readonly string[], code: number, message: RegExp, variables: NodeJS.ProcessEnv = {}): Promise<void> {
+  const result = await n2n(argv, { ...noDevice, variables });
+  expect(result.stderr).toMatch(message);
+  expect(result.code).toBe(code);
+  expect(result.stdout).toBe('');
+}
+
+describe('usage', () => {
+  it('prints help and version on stdout and ends with 0', async () => {
+    const help = await n2n(['--help']);
+    expect(help).toMatchObject({ code: 0, stderr: '' });
+    for (const name of ['quickstart', 'train', 'compress', 'resume', 'eval', 'inspect', 'doctor', 'bench']) expect(help.stdout).toContain(name);
+    expect(await n2n(['--version'])).toMatchObject({ code: 0, stdout: '0.1.0\n', stderr: '' });
+  });
+
+  it('suggests the flag and the command that were meant', async () => {
+    await refused(['train', 'lenet5', '--epoch', '3'], 2, /unknown option '--epoch'\n\(Did you mean --epochs\?\)/);
+    await refused(['inspct', 'lenet5'], 2, /unknown command 'inspct'\n\(Did you mean inspect\?\)/);
+    await refused(['inspect'], 2, /missing required argument/);
+    await refused(['inspect', 'lenet5', 'vgg11'], 2, /too many arguments/);
+  });
+
+  it('names the flag, what it got and what it needs', async () => {
+    await refused(['train', 'lenet5', '--epochs', '0'], 2, /^n2n: --epochs got "0"; it needs an integer from 1 to 100000\n$/);
+    await refused(['train', 'lenet5', '--epochs', '1e'], 2, /--epochs got "1e"/);
+    await refused(['train', 'lenet5', '--learning-rate', '-1'], 2, /--learning-rate got "-1"; it needs a number above 0/);
+    await refused(['train', 'lenet5', '--optimiser', 'lion'], 2, /--optimiser got "lion"; it needs one of sgd, adam/);
+    await refused(['compress', 'x', '--stages', 'removal,removal'], 2, /--stages got "removal,removal"/);
+    await refused(['eval', 'x', '--mean', '0.5,a'], 2, /--mean got "0.5,a"/);
+    await refused(['inspect', 'lenet5', '--input', '1x28'], 2, /--input got "1x28"; it needs channels, height and width/);
+  });
+});
+
+describe('configuration', () => {
+  const train = (...flags: string[]): string[] => ['train', 'lenet5', ...flags];
+
+  it('takes flags over variables over the file', async () => {
+    const file = folder.path('config.json');
+    await writeFile(file, JSON.stringify({ epochs: 'file' }));
+    await refused(train('--config', file), 2, /"epochs" in .*config.json got "file"/);
+    await refused(train('--config', file), 2, /variable N2N_EPOCHS got "variable"/, { N2N_EPOCHS: 'variable' });
+    await refused(train('--config', file, '--epochs', 'flag'), 2, /--epochs got "flag"/, { N2N_EPOCHS: 'variable' });
+    await refused(train(), 2, /"epochs" in/, { N2N_CONFIG: file });
+    // An empty variable is none.
+    await refused(train('--config', file), 2, /"epochs" in/, { N2N_EPOCHS: '' });
+  });
+
+  it('refuses files that are none, and keys that nothing knows', async () => {
+    const file = folder.path('bad.json');
+    await refused(train('--config', file), 2, /--config .*bad.json.*ENOENT.*readable JSON file/);
+    await writeFile(file, '{"epochs": 3');
+    await refused(train('--config', file), 2, /needs a readable JSON file/);
+    await writeFile(file, '[1]');
+    await refused(train('--config', file), 2, /holds no JSON object/);
+    await writeFile(file, '{"epoch": 3}');
+    await refused(train('--config', file), 2, /has the key "epoch"; known are .*epochs/);
+  });
+
+  it('reads switches from a variable and turns them off by a flag', async () => {
+    const document = await n2n(['inspect', 'lenet5'], { variables: { N2N_QUIET: 'true' } });
+    expect(document.code).toBe(0);
+    await refused(['inspect', 'lenet5'], 2, /N2N_QUIET got "maybe"; it needs true or false/, { N2N_QUIET: 'maybe' });
+    expect((await n2n(['inspect', 'lenet5', '--no-quiet'], { variables: { N2N_QUIET: 'maybe' } })).code).toBe(0);
+  });
+});
+
+describe('bad input', () => {
+  const train = (data: string, network = folder.path('small.json')): string[] => ['train', network, '--data', data, '--classes', '3', '--json'];
+
+  async function spoiled(name: string, spoil: (path: string) => Promise<void>): Promise<string> {
+    const path = folder.path(name);
+    await writeIdx(path, { train: 60, test: 20, classes: 3, size: 8 });
+    await spoil(path);
+    return path;
+  }
+
+  it('refuses data that is missing, truncated, foreign or mislabelled with exit code 3', async () => {
+    await refused(['train', 'lenet5', '--json'], 2, /--data is missing/);
+    await refused(train(folder.path('nowhere')), 3, /nowhere: is neither a folder nor a data set known by name/);
+    const truncated = await spoiled('truncated', (path) => truncate(`${path}/train-images-idx3-ubyte`, 500));
+    await refused(train(truncated), 3, /train-images-idx3-ubyte: truncated: holds 500 bytes, its header asks for 3856/);
+    const label = await spoiled('label', async (path) => {
+      const file = `${path}/t10k-labels-idx1-ubyte`;
+      const bytes = await readFile(file);
+      bytes[8 + 5] = 9;
+      await writeFile(file, bytes);
+    });
+    await refused(train(label), 3, /t10k-labels-idx1-ubyte: record 5 has label 9; with 3 classes labels are 0..2/);
+    const foreign = folder.path('foreign');
+    await mkdir(foreign);
+    await writeFile(`${foreign}/readme.txt`, 'no data');
+    await refused(train(foreign), 3, /foreign: holds readme.txt; a data set is/);
+  });
+
+  it('refuses networks with a cycle or impossible shapes with exit code 3', async () => {
+    const linear = { type: 'linear', attributes: { features: 3 } };
+    const specs: Record<string, [object[], RegExp]> = {
+      cycle: [
+        [{ id: 'a', type: 'relu', inputs: ['b'] }, { id: 'b', type: 'relu', inputs: ['a'] }, linear],
+        /node "a": is part of a cycle \(a -> b -> a\)/,
+      ],
+      large: [[{ type: 'conv2d', attributes: { filters: 4, kernel: 11 } }, { type: 'global-average-pool' }, linear], /kernel/],
+      unknown: [[{ type: 'conv3d' }, linear], /conv3d.*did you mean "conv2d"/],
+    };
+    for (const [name, [nodes, message]] of Object.entries(specs)) {
+      const path = folder.path(`${name}.json`);
+      await writeFile(path, JSON.stringify({ ...smallSpec(3, 8), nodes }));
+      await refused(train(folder.path('data'), path), 3, message);
+      await refused(['inspect', path], 3, message);
+    }
+    await writeFile(folder.path('torn.json'), '{"name": ');
+    await refused(['inspect', folder.path('torn.json')], 3, /torn.json: cannot be read as a network/);
+    await refused(['inspect', folder.path('none.json')], 3, /none.json: cannot be read as a network: ENOENT/);
+  });
+
+  it('refuses damaged model files with exit code 3', async () => {
+    const header = (bytes: number): Buffer => {
+      const length = Buffer.alloc(8);
+      length.writeBigUInt64LE(BigInt(bytes));
+      return length;
+    };
+    const files: Record<string, Buffer> = {
+      'empty.safetensors': Buffer.alloc(0),
+      'header.safetensors': Buffer.concat([header(2 ** 40), Buffer.from('{}')]),
+      'json.safetensors': Buffer.concat([header(9), Buffer.from('{"a": [}}')]),
+      'plain.safetensors': Buffer.concat([header(2), Buffer.from('{}')]),
+    };
+    for (const [name, content] of Object.entries(files)) {
+      await writeFile(folder.path(name), content);
+      const data = ['--data', folder.path('data'), '--classes', '3'];
+      await refused(['eval', folder.path(name), ...data], 3, new RegExp(`${name}: `));
+      await refused(['compress', folder.path(name), ...data, '--run', folder.path('run')], 3, new RegExp(`${name}: `));
+    }
+    await refused(['eval', folder.path('none.safetensors'), '--data', 'mnist'], 3, /none.safetensors/);
+    expect(await readdir(folder.path())).not.toContain('run');
+  });
+
+  it('refuses a network that does not fit the data, and unknown names, with exit code 2', async () => {
+    const path = folder.path('large-input.json');
+    await writeFile(path, JSON.stringify(smallSpec(3, 12)));
+    await refused(train(folder.path('data'), path), 2, /takes images of 1x12x12 in 3 classes, but the data set "data" has images of 1x8x8 in 3 classes/);
+    await refused(train(folder.path('data'), 'lenet'), 2, /unknown network "lenet" \(did you mean "lenet5"\?\)/);
+    await refused(['train', folder.path('small.json'), '--data', folder.path('data'), '--classes', '3', '--out', folder.path('no/where.safetensors')], 2, /--out .*folder .* is missing/);
+    await refused(['train', folder.path('small.json'), '--data', folder.path('data'), '--classes', '3', '--batch', '61', '--out', folder.path('x.safetensors')], 2, /--batch got 61, but there are 60 images/);
+  });
+
+  it('refuses what is no run directory with exit code 3', async () => {
+    await refused(['resume', folder.path('data')], 3, /data is no run directory/);
+    await mkdir(folder.path('odd'));
+    await writeFile(folder.path('odd', 'run.json'), '{"format": 2}');
+    await refused(['resume', folder.path('odd')], 3, /run.json is damaged: "format"/);
+    expect(await readdir(folder.path('odd'))).toEqual(['run.json']);
+  });
+});
+
+describe('inspect', () => {
+  it('gives the published sizes', async () => {
+    // He et al. 2016 in the CIFAR form, with projection shortcuts; Simonyan & Zisserman with one linear layer.
+    expect(await n2nJson(['inspect', 'resnet18'])).toMatchObject({ params: 11_173_962, classes: 10 });
+    expect(await n2nJson(['inspect', 'vgg13'])).toMatchObject({ params: 9_416_010 });
+    expect(await n2nJson(['inspect', 'resnet18', '--classes', '100', '--input', '3x32x32'])).toMatchObject({ params: 11_173_962 + 90 * 513 });
+  });
+
+  it('lists layers with shapes, parameters and MACs', async () => {
+    const document = await n2nJson(['inspect', folder.path('small.json')]);
+    expect(document).toMatchObject({ name: 'small', input: { channels: 1, height: 8, width: 8 }, classes: 3 });
+    const layers = document['layers'] as Record<string, unknown>[];
+    expect(layers[0]).toMatchObject({ type: 'conv2d', inputs: ['input'], output: '16x8x8', params: 144, macs: 144 * 64 });
+    expect(layers.reduce((sum, { params }) => sum + Number(params), 0)).toBe(document['params']);
+    expect(layers.reduce((sum, { macs }) => sum + Number(macs), 0)).toBe(document['macs']);
+    // Parameters and the running statistics of 16 + 24 + 24 channels, as float32.
+    expect(document['modelBytes']).toBe(4 * (Number(document['params']) + 2 * 64));
+    const { stdout } = await n2n(['inspect', folder.path('small.json')]);
+    expect(stdout).toMatch(/conv2d0 +conv2d +input +16x8x8 +144 +9,216/);
+  });
+
+  it('builds a zoo network for the images of a data set', async () => {
+    const document = await n2nJson(['inspect', 'plain-6', '--data', folder.path('data'), '--classes', '3']);
+    expect(document).toMatchObject({ input: { channels: 1, height: 8, width: 8 }, classes: 3 });
+    await refused(['inspect', 'plain-6', '--data', folder.path('data'), '--input', '1x8x8'], 2, /--data and --input/);
+  });
+});
