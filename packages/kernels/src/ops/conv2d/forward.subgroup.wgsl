@@ -2,12 +2,13 @@
 // x [N, H, W, C4], weight [F4, KH, KW, C4], bias [F4], y [N, OH, OW, F4], all as vec4f along the last dimension.
 // An implicit matrix product in registers. One lane: 4 consecutive output pixels, loaded along c; one workgroup: one
 // subgroup, 4 SUBGROUP pixels x ROWS filters. Weights are loaded once a subgroup (lane = filter) and broadcast.
-// Preconditions: ROWS is 8 or 16; the subgroup size is SUBGROUP, which is 8 or 16. Ragged edges are guarded.
+// Preconditions: the subgroup size is SUBGROUP; ROWS is a multiple of 4. Ragged edges are guarded.
 // Without a bias, `has_bias` is 0 and any buffer may stand in its place.
 enable subgroups;
 
 const SUBGROUP = 8u;
 const ROWS = 16u;
+const LOADS = (ROWS + SUBGROUP - 1u) / SUBGROUP;
 
 struct Shape {
   height: i32, width: i32, channels4: u32, filters4: u32, out_height: u32, out_width: u32,
@@ -64,12 +65,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let at3 = corner(pixel + 3u);
   let row = u32(shape.kernel_height * shape.kernel_width) * shape.channels4;
   let last = shape.filters4 * 4u - 1u;
-  var row0 = min(first + lane, last) * row;
-  var row1 = min(first + 8u + lane, last) * row;
-  var s0 = vec4f(); var s1 = vec4f(); var s2 = vec4f(); var s3 = vec4f();
-  var s4 = vec4f(); var s5 = vec4f(); var s6 = vec4f(); var s7 = vec4f();
-  var s8 = vec4f(); var s9 = vec4f(); var s10 = vec4f(); var s11 = vec4f();
-  var s12 = vec4f(); var s13 = vec4f(); var s14 = vec4f(); var s15 = vec4f();
+  var rows: array<u32, LOADS>;
+  for (var i = 0u; i < LOADS; i++) { rows[i] = min(first + i * SUBGROUP + lane, last) * row; }
+  var sums: array<vec4f, ROWS>;
+  var tap = 0u;
   for (var ky = 0; ky < shape.kernel_height; ky++) {
     for (var kx = 0; kx < shape.kernel_width; kx++) {
       let tap0 = tap_address(at0, ky, kx);
@@ -77,40 +76,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       let tap2 = tap_address(at2, ky, kx);
       let tap3 = tap_address(at3, ky, kx);
       for (var c = 0u; c < shape.channels4; c++) {
-        let w0 = weight[row0];
-        row0++;
-        var w1 = w0;
-        if (ROWS > SUBGROUP) {
-          w1 = weight[row1];
-          row1++;
-        }
         let m = mat4x4f(load(tap0, c), load(tap1, c), load(tap2, c), load(tap3, c));
-        s0 += subgroupBroadcast(select(w1, w0, 0u < SUBGROUP), 0u % SUBGROUP) * m;
-        s1 += subgroupBroadcast(select(w1, w0, 1u < SUBGROUP), 1u % SUBGROUP) * m;
-        s2 += subgroupBroadcast(select(w1, w0, 2u < SUBGROUP), 2u % SUBGROUP) * m;
-        s3 += subgroupBroadcast(select(w1, w0, 3u < SUBGROUP), 3u % SUBGROUP) * m;
-        s4 += subgroupBroadcast(select(w1, w0, 4u < SUBGROUP), 4u % SUBGROUP) * m;
-        s5 += subgroupBroadcast(select(w1, w0, 5u < SUBGROUP), 5u % SUBGROUP) * m;
-        s6 += subgroupBroadcast(select(w1, w0, 6u < SUBGROUP), 6u % SUBGROUP) * m;
-        s7 += subgroupBroadcast(select(w1, w0, 7u < SUBGROUP), 7u % SUBGROUP) * m;
-        if (ROWS > 8u) {
-          s8 += subgroupBroadcast(select(w1, w0, 8u < SUBGROUP), 8u % SUBGROUP) * m;
-          s9 += subgroupBroadcast(select(w1, w0, 9u < SUBGROUP), 9u % SUBGROUP) * m;
-          s10 += subgroupBroadcast(select(w1, w0, 10u < SUBGROUP), 10u % SUBGROUP) * m;
-          s11 += subgroupBroadcast(select(w1, w0, 11u < SUBGROUP), 11u % SUBGROUP) * m;
-          s12 += subgroupBroadcast(select(w1, w0, 12u < SUBGROUP), 12u % SUBGROUP) * m;
-          s13 += subgroupBroadcast(select(w1, w0, 13u < SUBGROUP), 13u % SUBGROUP) * m;
-          s14 += subgroupBroadcast(select(w1, w0, 14u < SUBGROUP), 14u % SUBGROUP) * m;
-          s15 += subgroupBroadcast(select(w1, w0, 15u < SUBGROUP), 15u % SUBGROUP) * m;
-        }
+        var w: array<vec4f, LOADS>;
+        for (var i = 0u; i < LOADS; i++) { w[i] = weight[rows[i] + tap + c]; }
+        for (var r = 0u; r < ROWS; r++) { sums[r] += subgroupShuffle(w[r / SUBGROUP], r % SUBGROUP) * m; }
       }
+      tap += shape.channels4;
     }
   }
-  let f = first / 4u;
-  store(pixel, f, s0, s1, s2, s3);
-  store(pixel, f + 1u, s4, s5, s6, s7);
-  if (ROWS > 8u) {
-    store(pixel, f + 2u, s8, s9, s10, s11);
-    store(pixel, f + 3u, s12, s13, s14, s15);
+  for (var q = 0u; q < ROWS / 4u; q++) {
+    store(pixel, first / 4u + q, sums[4u * q], sums[4u * q + 1u], sums[4u * q + 2u], sums[4u * q + 3u]);
   }
 }

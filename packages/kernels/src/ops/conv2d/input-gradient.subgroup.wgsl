@@ -6,12 +6,13 @@
 // grid row j of class r is image row j sy + r, if it exists.
 // One lane: 4 consecutive pixels of a class, dy loaded along f; one workgroup: one subgroup, 4 SUBGROUP pixels x ROWS
 // channels. 4 filters x ROWS channels of weights are loaded once a subgroup and broadcast.
-// Preconditions: ROWS is 8 or 16; the subgroup size is SUBGROUP, which is 8 or 16. Ragged edges are guarded.
+// Preconditions: the subgroup size is SUBGROUP; ROWS is a multiple of 4 and divides 4 SUBGROUP. Ragged edges are guarded.
 enable subgroups;
 
 const SUBGROUP = 8u;
 const ROWS = 16u;
 const COLUMNS = ROWS / 4u;
+const LOADS = (ROWS + SUBGROUP - 1u) / SUBGROUP;
 
 struct Shape {
   height: i32, width: i32, channels4: u32, filters4: u32, out_height: i32, out_width: i32,
@@ -54,12 +55,22 @@ fn store_pixel(pixel: u32, class_y: i32, class_x: i32, c: u32, value: vec4f) {
 }
 
 // 4 channels, 4 pixels in each: transposed to one vec4f a pixel.
-fn store(pixel: u32, class_y: i32, class_x: i32, c: u32, s0: vec4f, s1: vec4f, s2: vec4f, s3: vec4f) {
+fn store(pixel: u32, class_y: i32, class_x: i32, c: u32, s: mat4x4f) {
   if (c >= shape.channels4) { return; }
-  store_pixel(pixel, class_y, class_x, c, vec4f(s0.x, s1.x, s2.x, s3.x));
-  store_pixel(pixel + 1u, class_y, class_x, c, vec4f(s0.y, s1.y, s2.y, s3.y));
-  store_pixel(pixel + 2u, class_y, class_x, c, vec4f(s0.z, s1.z, s2.z, s3.z));
-  store_pixel(pixel + 3u, class_y, class_x, c, vec4f(s0.w, s1.w, s2.w, s3.w));
+  store_pixel(pixel, class_y, class_x, c, vec4f(s[0].x, s[1].x, s[2].x, s[3].x));
+  store_pixel(pixel + 1u, class_y, class_x, c, vec4f(s[0].y, s[1].y, s[2].y, s[3].y));
+  store_pixel(pixel + 2u, class_y, class_x, c, vec4f(s[0].z, s[1].z, s[2].z, s[3].z));
+  store_pixel(pixel + 3u, class_y, class_x, c, vec4f(s[0].w, s[1].w, s[2].w, s[3].w));
+}
+
+// Number i of a step's vec4f, in every lane.
+fn spread(w: ptr<function, array<vec4f, LOADS>>, i: u32) -> vec4f {
+  return subgroupShuffle((*w)[i / SUBGROUP], i % SUBGROUP);
+}
+
+// Column j: the 4 filters of channel 4 q + j.
+fn rows_of(w: ptr<function, array<vec4f, LOADS>>, q: u32) -> mat4x4f {
+  return transpose(mat4x4f(spread(w, q), spread(w, q + COLUMNS), spread(w, q + 2u * COLUMNS), spread(w, q + 3u * COLUMNS)));
 }
 
 @compute @workgroup_size(SUBGROUP)
@@ -74,15 +85,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let at1 = position(pixel + 1u);
   let at2 = position(pixel + 2u);
   let at3 = position(pixel + 3u);
-  // Lane: filter lane / COLUMNS of 4 (in two loads where 4 COLUMNS > SUBGROUP), channels first + lane % COLUMNS.
+  // The 4 filters x COLUMNS vec4f of a step lie in lanes in this order, over LOADS loads.
   let row = u32(shape.kernel_height * shape.kernel_width) * shape.channels4;
   let column = min(first + lane % COLUMNS, shape.channels4 - 1u) + min(lane / COLUMNS, 3u) * row;
   let ky0 = (class_y + shape.top) % shape.stride_y;
   let kx0 = (class_x + shape.left) % shape.stride_x;
-  var s0 = vec4f(); var s1 = vec4f(); var s2 = vec4f(); var s3 = vec4f();
-  var s4 = vec4f(); var s5 = vec4f(); var s6 = vec4f(); var s7 = vec4f();
-  var s8 = vec4f(); var s9 = vec4f(); var s10 = vec4f(); var s11 = vec4f();
-  var s12 = vec4f(); var s13 = vec4f(); var s14 = vec4f(); var s15 = vec4f();
+  // Loops over sums go over at most 4 elements: longer ones are not unrolled, and then sums would leave the registers.
+  var sums: array<mat4x4f, COLUMNS>;
   for (var ky = ky0; ky < shape.kernel_height; ky += shape.stride_y) {
     for (var kx = kx0; kx < shape.kernel_width; kx += shape.stride_x) {
       let dy_rows = (class_y + shape.top - ky) / shape.stride_y;
@@ -91,62 +100,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       let tap1 = tap_address(at1, dy_rows, dx_columns);
       let tap2 = tap_address(at2, dy_rows, dx_columns);
       let tap3 = tap_address(at3, dy_rows, dx_columns);
-      var w = u32(ky * shape.kernel_width + kx) * shape.channels4 + column;
+      var at = u32(ky * shape.kernel_width + kx) * shape.channels4 + column;
       for (var f = 0u; f < shape.filters4; f++) {
-        let w0 = weight[w];
-        var w1 = w0;
-        if (ROWS > SUBGROUP) { w1 = weight[w + 2u * row]; }
-        w += 4u * row;
-        let m = mat4x4f(load(tap0, f), load(tap1, f), load(tap2, f), load(tap3, f));
-        {
-          let b0 = subgroupBroadcast(select(w1, w0, 0u < SUBGROUP), (0u) % SUBGROUP);
-          let b1 = subgroupBroadcast(select(w1, w0, COLUMNS < SUBGROUP), (COLUMNS) % SUBGROUP);
-          let b2 = subgroupBroadcast(select(w1, w0, 2u * COLUMNS < SUBGROUP), (2u * COLUMNS) % SUBGROUP);
-          let b3 = subgroupBroadcast(select(w1, w0, 3u * COLUMNS < SUBGROUP), (3u * COLUMNS) % SUBGROUP);
-          s0 += vec4f(b0.x, b1.x, b2.x, b3.x) * m;
-          s1 += vec4f(b0.y, b1.y, b2.y, b3.y) * m;
-          s2 += vec4f(b0.z, b1.z, b2.z, b3.z) * m;
-          s3 += vec4f(b0.w, b1.w, b2.w, b3.w) * m;
-        }
-        {
-          let b0 = subgroupBroadcast(select(w1, w0, 1u < SUBGROUP), (1u) % SUBGROUP);
-          let b1 = subgroupBroadcast(select(w1, w0, COLUMNS + 1u < SUBGROUP), (COLUMNS + 1u) % SUBGROUP);
-          let b2 = subgroupBroadcast(select(w1, w0, 2u * COLUMNS + 1u < SUBGROUP), (2u * COLUMNS + 1u) % SUBGROUP);
-          let b3 = subgroupBroadcast(select(w1, w0, 3u * COLUMNS + 1u < SUBGROUP), (3u * COLUMNS + 1u) % SUBGROUP);
-          s4 += vec4f(b0.x, b1.x, b2.x, b3.x) * m;
-          s5 += vec4f(b0.y, b1.y, b2.y, b3.y) * m;
-          s6 += vec4f(b0.z, b1.z, b2.z, b3.z) * m;
-          s7 += vec4f(b0.w, b1.w, b2.w, b3.w) * m;
-        }
-        if (ROWS > 8u) {
-          {
-            let b0 = subgroupBroadcast(select(w1, w0, 2u < SUBGROUP), (2u) % SUBGROUP);
-            let b1 = subgroupBroadcast(select(w1, w0, COLUMNS + 2u < SUBGROUP), (COLUMNS + 2u) % SUBGROUP);
-            let b2 = subgroupBroadcast(select(w1, w0, 2u * COLUMNS + 2u < SUBGROUP), (2u * COLUMNS + 2u) % SUBGROUP);
-            let b3 = subgroupBroadcast(select(w1, w0, 3u * COLUMNS + 2u < SUBGROUP), (3u * COLUMNS + 2u) % SUBGROUP);
-            s8 += vec4f(b0.x, b1.x, b2.x, b3.x) * m;
-            s9 += vec4f(b0.y, b1.y, b2.y, b3.y) * m;
-            s10 += vec4f(b0.z, b1.z, b2.z, b3.z) * m;
-            s11 += vec4f(b0.w, b1.w, b2.w, b3.w) * m;
-          }
-          {
-            let b0 = subgroupBroadcast(select(w1, w0, 3u < SUBGROUP), (3u) % SUBGROUP);
-            let b1 = subgroupBroadcast(select(w1, w0, COLUMNS + 3u < SUBGROUP), (COLUMNS + 3u) % SUBGROUP);
-            let b2 = subgroupBroadcast(select(w1, w0, 2u * COLUMNS + 3u < SUBGROUP), (2u * COLUMNS + 3u) % SUBGROUP);
-            let b3 = subgroupBroadcast(select(w1, w0, 3u * COLUMNS + 3u < SUBGROUP), (3u * COLUMNS + 3u) % SUBGROUP);
-            s12 += vec4f(b0.x, b1.x, b2.x, b3.x) * m;
-            s13 += vec4f(b0.y, b1.y, b2.y, b3.y) * m;
-            s14 += vec4f(b0.z, b1.z, b2.z, b3.z) * m;
-            s15 += vec4f(b0.w, b1.w, b2.w, b3.w) * m;
-          }
-        }
+        var w: array<vec4f, LOADS>;
+        for (var i = 0u; i < LOADS; i++) { w[i] = weight[at + i * (SUBGROUP / COLUMNS) * row]; }
+        at += 4u * row;
+        let m = transpose(mat4x4f(load(tap0, f), load(tap1, f), load(tap2, f), load(tap3, f)));
+        for (var q = 0u; q < min(COLUMNS, 4u); q++) { sums[q] += m * rows_of(&w, q); }
+        for (var q = 4u; q < COLUMNS; q++) { sums[q] += m * rows_of(&w, q); }
       }
     }
   }
-  store(pixel, class_y, class_x, first, s0, s1, s2, s3);
-  store(pixel, class_y, class_x, first + 1u, s4, s5, s6, s7);
-  if (ROWS > 8u) {
-    store(pixel, class_y, class_x, first + 2u, s8, s9, s10, s11);
-    store(pixel, class_y, class_x, first + 3u, s12, s13, s14, s15);
+  for (var q = 0u; q < COLUMNS; q++) {
+    store(pixel, class_y, class_x, first + q, sums[q]);
   }
 }

@@ -38,6 +38,7 @@ export const samples: readonly Conv2dShape[] = [
   // Enough pixels for several splits of the weight gradient, and more filters than one register tile.
   { ...base, batch: 4, height: 16, width: 16, channels: 4, filters: 4 },
   { ...base, batch: 1, height: 8, width: 8, channels: 8, filters: 68 },
+  { ...base, channels: 30, filters: 32, height: 5, width: 6 },
   // Depthwise, with multiplier 2, grouped with odd counts, strided.
   { ...base, groups: 8, bias: true },
   { ...base, channels: 5, filters: 10, groups: 5, stride: [2, 2] },

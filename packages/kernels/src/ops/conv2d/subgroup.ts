@@ -13,12 +13,21 @@ const LEAST_PIXELS_PER_SPLIT = 256;
 /** Pixels of an output row that are summed in one go. */
 const LONGEST_SEGMENT = 64;
 
-// The lane arithmetic of the three kernels holds for 8 and 16 lanes.
-const usable = ({ groups }: Conv2dShape, { subgroupSize }: DeviceTraits): boolean =>
-  groups === 1 && (subgroupSize === 8 || subgroupSize === 16);
+// With 16 lanes lavapipe turns every shuffle into a loop; on wider subgroups the tiles would want another form.
+const usable = ({ groups }: Conv2dShape, { subgroupSize }: DeviceTraits): boolean => groups === 1 && subgroupSize === 8;
 
-/** Rows of the register tile. 16 do a third more per second than 8, so 8 are only for tensors that need no more. */
-const tileRows = (words: number): number => (words <= 8 ? 8 : 16);
+/** Rows of the register tile, and the time that one step of such a tile takes, relative, as measured on lavapipe. */
+const TILES = [
+  { rows: 32, cost: 1.6 },
+  { rows: 16, cost: 1 },
+  { rows: 8, cost: 0.7 },
+] as const;
+
+/** The tile that covers `words` rows in the least time. */
+function tileRows(words: number): number {
+  const time = ({ rows, cost }: (typeof TILES)[number]): number => Math.ceil(words / rows) * cost;
+  return TILES.reduce((best, tile) => (time(tile) < time(best) ? tile : best)).rows;
+}
 
 const constants = (words: number, { subgroupSize }: DeviceTraits): Record<string, number> => ({
   SUBGROUP: subgroupSize,

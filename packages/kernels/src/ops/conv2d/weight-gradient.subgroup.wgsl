@@ -6,12 +6,13 @@
 // A matrix product in registers, 4 pixels a step. One lane: 4 channels of one tap, x loaded along c; one workgroup: one
 // subgroup, SUBGROUP such columns x ROWS filters in one split (workgroup_id.z). 4 pixels x ROWS filters of dy are loaded
 // once a subgroup and broadcast.
-// Preconditions: ROWS is 8 or 16; the subgroup size is SUBGROUP, which is 8 or 16. Ragged edges are guarded.
+// Preconditions: the subgroup size is SUBGROUP; ROWS is a multiple of 4 and divides 4 SUBGROUP. Ragged edges are guarded.
 enable subgroups;
 
 const SUBGROUP = 8u;
 const ROWS = 16u;
 const COLUMNS = ROWS / 4u;
+const LOADS = (ROWS + SUBGROUP - 1u) / SUBGROUP;
 
 struct Shape {
   height: i32, width: i32, channels4: u32, filters4: u32, out_height: u32, out_width: u32,
@@ -34,12 +35,22 @@ fn load_gradient(row: u32, ox: u32, f: u32) -> vec4f {
   return select(vec4f(), dy[at * shape.filters4 + f], ox < shape.out_width);
 }
 
-fn store(at: u32, f: u32, row: u32, ok: bool, s0: vec4f, s1: vec4f, s2: vec4f, s3: vec4f) {
+fn store(at: u32, f: u32, row: u32, ok: bool, s: mat4x4f) {
   if (!ok || f >= shape.filters4) { return; }
-  partial[at + 4u * f * row] = s0;
-  partial[at + (4u * f + 1u) * row] = s1;
-  partial[at + (4u * f + 2u) * row] = s2;
-  partial[at + (4u * f + 3u) * row] = s3;
+  partial[at + 4u * f * row] = s[0];
+  partial[at + (4u * f + 1u) * row] = s[1];
+  partial[at + (4u * f + 2u) * row] = s[2];
+  partial[at + (4u * f + 3u) * row] = s[3];
+}
+
+// Number i of a step's vec4f, in every lane.
+fn spread(w: ptr<function, array<vec4f, LOADS>>, i: u32) -> vec4f {
+  return subgroupShuffle((*w)[i / SUBGROUP], i % SUBGROUP);
+}
+
+// Column j: the 4 pixels of filter 4 q + j.
+fn rows_of(w: ptr<function, array<vec4f, LOADS>>, q: u32) -> mat4x4f {
+  return transpose(mat4x4f(spread(w, q), spread(w, q + COLUMNS), spread(w, q + 2u * COLUMNS), spread(w, q + 3u * COLUMNS)));
 }
 
 @compute @workgroup_size(SUBGROUP)
@@ -53,13 +64,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let tap = min(own, row - 1u) / shape.channels4;
   let dy_rows = i32(tap / shape.kernel_width) - shape.top;
   let dx_columns = i32(tap % shape.kernel_width) - shape.left;
-  // Lane: pixel lane / COLUMNS of 4 (in two loads where 4 COLUMNS > SUBGROUP), filters first + lane % COLUMNS.
+  // The 4 pixels x COLUMNS vec4f of a step lie in lanes in this order, over LOADS loads.
   let column = min(first + lane % COLUMNS, shape.filters4 - 1u);
   let step = lane / COLUMNS;
-  var s0 = vec4f(); var s1 = vec4f(); var s2 = vec4f(); var s3 = vec4f();
-  var s4 = vec4f(); var s5 = vec4f(); var s6 = vec4f(); var s7 = vec4f();
-  var s8 = vec4f(); var s9 = vec4f(); var s10 = vec4f(); var s11 = vec4f();
-  var s12 = vec4f(); var s13 = vec4f(); var s14 = vec4f(); var s15 = vec4f();
+  // Loops over sums go over at most 4 elements: longer ones are not unrolled, and then sums would leave the registers.
+  var sums: array<mat4x4f, COLUMNS>;
   let start = group.z * shape.segments_per_split;
   let end = min(start + shape.segments_per_split, shape.all_segments);
   for (var s = start; s < end; s++) {
@@ -70,61 +79,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let begin = s % shape.segments * shape.segment;
     let stop = min(begin + shape.segment, shape.out_width);
     for (var ox = begin; ox < stop; ox += 4u) {
-      let w0 = load_gradient(r, ox + step, column);
-      var w1 = w0;
-      if (ROWS > SUBGROUP) { w1 = load_gradient(r, ox + 2u + step, column); }
+      var w: array<vec4f, LOADS>;
+      for (var i = 0u; i < LOADS; i++) { w[i] = load_gradient(r, ox + i * (SUBGROUP / COLUMNS) + step, column); }
       let ix = i32(ox) * shape.stride_x + dx_columns;
       let m = mat4x4f(load(line, ix, inside, c), load(line, ix + shape.stride_x, inside, c),
         load(line, ix + 2 * shape.stride_x, inside, c), load(line, ix + 3 * shape.stride_x, inside, c));
-      {
-        let b0 = subgroupBroadcast(select(w1, w0, 0u < SUBGROUP), (0u) % SUBGROUP);
-        let b1 = subgroupBroadcast(select(w1, w0, COLUMNS < SUBGROUP), (COLUMNS) % SUBGROUP);
-        let b2 = subgroupBroadcast(select(w1, w0, 2u * COLUMNS < SUBGROUP), (2u * COLUMNS) % SUBGROUP);
-        let b3 = subgroupBroadcast(select(w1, w0, 3u * COLUMNS < SUBGROUP), (3u * COLUMNS) % SUBGROUP);
-        s0 += m * vec4f(b0.x, b1.x, b2.x, b3.x);
-        s1 += m * vec4f(b0.y, b1.y, b2.y, b3.y);
-        s2 += m * vec4f(b0.z, b1.z, b2.z, b3.z);
-        s3 += m * vec4f(b0.w, b1.w, b2.w, b3.w);
-      }
-      {
-        let b0 = subgroupBroadcast(select(w1, w0, 1u < SUBGROUP), (1u) % SUBGROUP);
-        let b1 = subgroupBroadcast(select(w1, w0, COLUMNS + 1u < SUBGROUP), (COLUMNS + 1u) % SUBGROUP);
-        let b2 = subgroupBroadcast(select(w1, w0, 2u * COLUMNS + 1u < SUBGROUP), (2u * COLUMNS + 1u) % SUBGROUP);
-        let b3 = subgroupBroadcast(select(w1, w0, 3u * COLUMNS + 1u < SUBGROUP), (3u * COLUMNS + 1u) % SUBGROUP);
-        s4 += m * vec4f(b0.x, b1.x, b2.x, b3.x);
-        s5 += m * vec4f(b0.y, b1.y, b2.y, b3.y);
-        s6 += m * vec4f(b0.z, b1.z, b2.z, b3.z);
-        s7 += m * vec4f(b0.w, b1.w, b2.w, b3.w);
-      }
-      if (ROWS > 8u) {
-        {
-          let b0 = subgroupBroadcast(select(w1, w0, 2u < SUBGROUP), (2u) % SUBGROUP);
-          let b1 = subgroupBroadcast(select(w1, w0, COLUMNS + 2u < SUBGROUP), (COLUMNS + 2u) % SUBGROUP);
-          let b2 = subgroupBroadcast(select(w1, w0, 2u * COLUMNS + 2u < SUBGROUP), (2u * COLUMNS + 2u) % SUBGROUP);
-          let b3 = subgroupBroadcast(select(w1, w0, 3u * COLUMNS + 2u < SUBGROUP), (3u * COLUMNS + 2u) % SUBGROUP);
-          s8 += m * vec4f(b0.x, b1.x, b2.x, b3.x);
-          s9 += m * vec4f(b0.y, b1.y, b2.y, b3.y);
-          s10 += m * vec4f(b0.z, b1.z, b2.z, b3.z);
-          s11 += m * vec4f(b0.w, b1.w, b2.w, b3.w);
-        }
-        {
-          let b0 = subgroupBroadcast(select(w1, w0, 3u < SUBGROUP), (3u) % SUBGROUP);
-          let b1 = subgroupBroadcast(select(w1, w0, COLUMNS + 3u < SUBGROUP), (COLUMNS + 3u) % SUBGROUP);
-          let b2 = subgroupBroadcast(select(w1, w0, 2u * COLUMNS + 3u < SUBGROUP), (2u * COLUMNS + 3u) % SUBGROUP);
-          let b3 = subgroupBroadcast(select(w1, w0, 3u * COLUMNS + 3u < SUBGROUP), (3u * COLUMNS + 3u) % SUBGROUP);
-          s12 += m * vec4f(b0.x, b1.x, b2.x, b3.x);
-          s13 += m * vec4f(b0.y, b1.y, b2.y, b3.y);
-          s14 += m * vec4f(b0.z, b1.z, b2.z, b3.z);
-          s15 += m * vec4f(b0.w, b1.w, b2.w, b3.w);
-        }
-      }
+      for (var q = 0u; q < min(COLUMNS, 4u); q++) { sums[q] += m * rows_of(&w, q); }
+      for (var q = 4u; q < COLUMNS; q++) { sums[q] += m * rows_of(&w, q); }
     }
   }
   let out = group.z * shape.filters4 * 4u * row + own;
-  store(out, first, row, own < row, s0, s1, s2, s3);
-  store(out, first + 1u, row, own < row, s4, s5, s6, s7);
-  if (ROWS > 8u) {
-    store(out, first + 2u, row, own < row, s8, s9, s10, s11);
-    store(out, first + 3u, row, own < row, s12, s13, s14, s15);
+  for (var q = 0u; q < COLUMNS; q++) {
+    store(out, first + q, row, own < row, sums[q]);
   }
 }
