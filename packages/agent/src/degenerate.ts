@@ -4,7 +4,7 @@ import type { Student } from './repair.js';
 import { choosesWidth } from './skips.js';
 
 /** Most inputs of a linear layer. */
-export const LINEAR_INPUT_LIMIT = 50_000;
+const LINEAR_INPUT_LIMIT = 50_000;
 
 export const DEGENERATE_REWARD = -1;
 

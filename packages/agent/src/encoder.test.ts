@@ -25,10 +25,10 @@ test('sizes are log-scaled and stay near 0 .. 1', () => {
   for (const state of states) for (const value of state) expect(Math.abs(value)).toBeLessThanOrEqual(1);
 });
 
-test('a layer inside a skip knows where it starts and ends; the others have none', () => {
+test('a layer inside a skip knows where it starts and ends; any other has its own position', () => {
   const at = (id: string): number => (spec.nodes.findIndex((node) => node.id === id) + 1) / spec.nodes.length;
   expect(sizes('layer1.0.conv2').slice(4)).toEqual([at('relu'), at('layer1.0.add')]);
   expect(sizes('layer2.0.downsample.0').slice(4)).toEqual([at('layer1.1.relu'), at('layer2.0.add')]);
-  expect(sizes('conv1').slice(4)).toEqual([0, 0]);
-  expect(sizes('fc').slice(4)).toEqual([0, 0]);
+  expect(sizes('conv1').slice(4)).toEqual([at('conv1'), at('conv1')]);
+  expect(sizes('fc').slice(4)).toEqual([1, 1]);
 });

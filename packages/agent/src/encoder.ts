@@ -16,9 +16,10 @@ const OUTPUT_SCALE = 10;
 /** The state of every node of a spec, in its order; each has LAYER_STATE_SIZE features. */
 export function encodeLayers(spec: NetworkSpec): Float64Array[] {
   const places = skipPlaces(spec);
-  return analyse(spec).nodes.map(({ node, outputShape }) => {
+  return analyse(spec).nodes.map(({ node, outputShape }, index) => {
     const { kernel, stride, padding } = node.attributes;
-    const place = places.get(node.id);
+    const own = (index + 1) / spec.nodes.length;
+    const place = places.get(node.id) ?? { start: own, end: own };
     const state = new Float64Array(LAYER_STATE_SIZE);
     state[TYPES.indexOf(node.type)] = 1;
     state.set(
@@ -27,8 +28,8 @@ export function encodeLayers(spec: NetworkSpec): Float64Array[] {
         logMean(stride) / WINDOW_SCALE,
         logMean(padding) / WINDOW_SCALE,
         Math.log2(1 + channelsOf(outputShape)) / OUTPUT_SCALE,
-        place?.start ?? 0,
-        place?.end ?? 0,
+        place.start,
+        place.end,
       ],
       TYPES.length,
     );
@@ -44,7 +45,8 @@ function logMean(value: AttributeValue | undefined): number {
 
 /**
  * For each node on a branch of a skip, and for the join itself, where the innermost skip around it starts and ends: position
- * t of T nodes as (t + 1) / T, the network's input as 0. A node outside every skip has no entry.
+ * t of T nodes as (t + 1) / T, the network's input as 0. A node outside every skip has no entry; its state has its own position
+ * as start and end, a skip over nothing, which tells apart layers of a plain network that are equal in all else.
  */
 function skipPlaces(spec: NetworkSpec): Map<string, { start: number; end: number }> {
   const position = new Map(spec.nodes.map(({ id }, index) => [id, (index + 1) / spec.nodes.length]));

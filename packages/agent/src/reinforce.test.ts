@@ -5,8 +5,13 @@ import { BidirectionalPolicy } from './policies/bidirectional.js';
 import type { Episode, Policy } from './policies/policy.js';
 import { keyedRandom } from './random.js';
 import {
-  advantages, checkReinforceOptions, reinforce, reinforceDefaults, sampleRollouts,
-  type BaselineState, type ReinforceOptions,
+  advantages,
+  checkReinforceOptions,
+  reinforce,
+  reinforceDefaults,
+  sampleRollouts,
+  type BaselineState,
+  type ReinforceOptions,
 } from './reinforce.js';
 
 const sizes = { hidden: 2, layers: 2 };
@@ -18,9 +23,18 @@ const makers: Record<string, (seed: number) => Policy> = {
 /** Three binary decisions, the middle one fixed: 4 possible trajectories. */
 const episode: Episode = {
   states: [Float64Array.of(1, 0), Float64Array.of(0.5, -1), Float64Array.of(0, 1)],
-  legal: [[true, true], [true, false], [true, true]],
+  legal: [
+    [true, true],
+    [true, false],
+    [true, true],
+  ],
 };
-const all = [[0, 0, 0], [0, 0, 1], [1, 0, 0], [1, 0, 1]];
+const all = [
+  [0, 0, 0],
+  [0, 0, 1],
+  [1, 0, 0],
+  [1, 0, 1],
+];
 const rewardOf = (actions: readonly number[]): number => [0.1, 0.9, -0.4, 0.3][actions[0]! * 2 + actions[2]!]!;
 
 /** The exact gradient of J = sum_a pi(a) R(a) by central differences, with no use of the policy's own backward pass. */
@@ -74,7 +88,15 @@ describe.each(Object.entries(makers))('REINFORCE with the %s policy', (_name, ma
     const state: BaselineState = { average: undefined };
     for (let update = 0; update < 80; update++) {
       const trajectories = sampleRollouts(policy, episode, random, update, 5);
-      reinforce(policy, optimiser, episode, trajectories, trajectories.map((t) => rewardOf(t.actions)), reinforceDefaults, state);
+      reinforce(
+        policy,
+        optimiser,
+        episode,
+        trajectories,
+        trajectories.map((t) => rewardOf(t.actions)),
+        reinforceDefaults,
+        state,
+      );
     }
     expect(Math.exp(policy.accumulate(episode, [0, 0, 1], 0, 0).logProbability)).toBeGreaterThan(0.9);
   });

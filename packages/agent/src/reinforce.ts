@@ -47,16 +47,8 @@ export function checkReinforceOptions(options: ReinforceOptions): void {
 }
 
 /** Samples the rollouts of one update: rollout r draws its step t with the key (update, r, t) and nothing else. */
-export function sampleRollouts(
-  policy: Policy,
-  episode: Episode,
-  random: KeyedRandom,
-  update: number,
-  rollouts: number,
-): Trajectory[] {
-  return Array.from({ length: rollouts }, (_, rollout) =>
-    policy.sample(episode, (step) => random.uniform(update, rollout, step)),
-  );
+export function sampleRollouts(policy: Policy, episode: Episode, random: KeyedRandom, update: number, rollouts: number): Trajectory[] {
+  return Array.from({ length: rollouts }, (_, rollout) => policy.sample(episode, (step) => random.uniform(update, rollout, step)));
 }
 
 /**
@@ -110,7 +102,11 @@ export function reinforce(
   }
   optimiser.ascend();
   state.average = movingAverage(state.average, meanOf(rewards), options.baselineDecay);
-  return { advantages: advantage, entropy, gradientNorm: Math.hypot(...policy.parameters.gradients()) };
+  return { advantages: advantage, entropy, gradientNorm: norm(policy.parameters.gradients()) };
+}
+
+function norm(values: Float64Array): number {
+  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
 }
 
 function movingAverage(average: number | undefined, value: number, decay: number): number {

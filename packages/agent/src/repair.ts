@@ -3,9 +3,7 @@
 import { removeNodes, SpecError, withAttributes, withWidths, type AttributeValue, type NetworkSpec } from '@n2n/trainer/network';
 
 /** A network, or the reason why the actions leave none. */
-export type Student =
-  | { readonly kind: 'network'; readonly spec: NetworkSpec }
-  | { readonly kind: 'degenerate'; readonly reason: string };
+export type Student = { readonly kind: 'network'; readonly spec: NetworkSpec } | { readonly kind: 'degenerate'; readonly reason: string };
 
 /** New values of some attributes of one node. */
 export type AttributeChanges = Readonly<Record<string, AttributeValue>>;

@@ -86,12 +86,7 @@ export function leniency(update: number): number {
 }
 
 /** R = R_c R_a, or (eps - 1) + eps R_c R_a where a constraint fails, with eps the leniency at this update. */
-export function reward(
-  measures: Measures,
-  teacher: TeacherMeasures,
-  constraints: readonly Constraint[],
-  update: number,
-): number {
+export function reward(measures: Measures, teacher: TeacherMeasures, constraints: readonly Constraint[], update: number): number {
   const merit = unconstrainedReward(measures, teacher);
   if (violation(constraints, measures) === 0) return merit;
   const eps = leniency(update);

@@ -30,7 +30,8 @@ function networkOf(problem: Problem, actions: readonly number[]): NetworkSpec {
 }
 
 const node = (spec: NetworkSpec, id: string) => spec.nodes.find((other) => other.id === id)!;
-const isFree = (problem: Problem, label: string): boolean => problem.episode.legal[problem.labels.indexOf(label)]!.filter(Boolean).length > 1;
+const isFree = (problem: Problem, label: string): boolean =>
+  problem.episode.legal[problem.labels.indexOf(label)]!.filter(Boolean).length > 1;
 const legalActions = (problem: Problem) =>
   fc.tuple(...problem.episode.legal.map((mask) => fc.constantFrom(...mask.flatMap((legal, action) => (legal ? [action] : [])))));
 
@@ -66,9 +67,19 @@ describe.each(Object.entries(networks))('%s', (_name, spec) => {
 
   test('changing nothing gives the same network', () => {
     const removal = removalProblem(spec);
-    expect(networkOf(removal, removal.labels.map(() => KEEP))).toEqual(spec);
+    expect(
+      networkOf(
+        removal,
+        removal.labels.map(() => KEEP),
+      ),
+    ).toEqual(spec);
     const shrinkage = shrinkageProblem(spec);
-    expect(networkOf(shrinkage, shrinkage.labels.map(() => UNCHANGED))).toEqual(spec);
+    expect(
+      networkOf(
+        shrinkage,
+        shrinkage.labels.map(() => UNCHANGED),
+      ),
+    ).toEqual(spec);
   });
 
   test('coupled widths are one decision', () => {
@@ -120,14 +131,17 @@ describe('removal', () => {
     const problem = removalProblem(spec);
     const student = networkOf(problem, actionsWith(problem, KEEP, { pool2: REMOVE }));
     expect(analyse(student).byId.get('fc1')!.inputShapes[0]).toEqual({ kind: 'vector', features: 16 * 10 * 10 });
-    expect(judge({ kind: 'network', spec: student }, parameterCount(spec))).toMatchObject({ kind: 'degenerate', reason: expect.stringMatching(/not fewer than/) });
+    expect(judge({ kind: 'network', spec: student }, parameterCount(spec))).toMatchObject({
+      kind: 'degenerate',
+      reason: expect.stringMatching(/not fewer than/),
+    });
   });
 });
 
 describe('shrinkage', () => {
   const lenet = networks['lenet5']!;
 
-  test('scales widths down to the floor of 10, or the layer\'s own width if that is smaller', () => {
+  test("scales widths down to the floor of 10, or the layer's own width if that is smaller", () => {
     const problem = shrinkageProblem(lenet);
     expect(isFree(problem, 'conv1.filters')).toBe(false);
     const student = networkOf(problem, actionsWith(problem, UNCHANGED, { 'conv2.filters': 0, 'fc1.features': 4, 'fc2.features': 0 }));
@@ -140,19 +154,29 @@ describe('shrinkage', () => {
   test('the logits and what is at its floor already cannot be chosen', () => {
     const problem = shrinkageProblem(lenet);
     expect(problem.labels.filter((label) => isFree(problem, label))).toEqual([
-      'conv1.kernel', 'conv1.padding', 'pool1.kernel', 'pool1.stride', 'conv2.kernel', 'conv2.filters',
-      'pool2.kernel', 'pool2.stride', 'fc1.features', 'fc2.features',
+      'conv1.kernel',
+      'conv1.padding',
+      'pool1.kernel',
+      'pool1.stride',
+      'conv2.kernel',
+      'conv2.filters',
+      'pool2.kernel',
+      'pool2.stride',
+      'fc1.features',
+      'fc2.features',
     ]);
     for (const [t, mask] of problem.episode.legal.entries()) expect(mask[UNCHANGED], problem.labels[t]).toBe(true);
   });
 
-  test('a convolution that kept its map\'s size still does with any smaller kernel', () => {
+  test("a convolution that kept its map's size still does with any smaller kernel", () => {
     const spec = networks['plain-6']!;
     const problem = shrinkageProblem(spec);
     for (const action of [0, 4, 6]) {
       const student = networkOf(problem, actionsWith(problem, UNCHANGED, { 'conv1.kernel': action, 'conv3.kernel': action }));
       expect(analyse(student).byId.get('conv3')!.outputShape).toMatchObject(
-        (({ kind, height, width }) => ({ kind, height, width }))(analyse(spec).byId.get('conv3')!.outputShape as { kind: 'map'; height: number; width: number }),
+        (({ kind, height, width }) => ({ kind, height, width }))(
+          analyse(spec).byId.get('conv3')!.outputShape as { kind: 'map'; height: number; width: number },
+        ),
       );
       expect(macs(student)).toBeLessThan(macs(spec));
     }
@@ -186,7 +210,8 @@ describe('shrinkage', () => {
   test('a map that shrinks to nothing is a stated reason', () => {
     // conv1 without padding and conv2 with kernels of 5 leave 4x4; a network for 8x8 images has no room for that.
     const small = parseSpec({
-      input: { channels: 1, height: 5, width: 5 }, classes: 10,
+      input: { channels: 1, height: 5, width: 5 },
+      classes: 10,
       nodes: [
         { type: 'conv2d', id: 'a', attributes: { filters: 12, kernel: 3, padding: 1 } },
         { type: 'conv2d', id: 'b', attributes: { filters: 12, kernel: 5 } },
@@ -204,7 +229,11 @@ test('skips are found from the graph: where they part, where they meet, what pro
   const skips = findSkips(networks['resnet18@0.25']!);
   expect(skips).toHaveLength(8);
   expect(skips[0]).toMatchObject({ start: 'relu', end: 'layer1.0.add', projection: [] });
-  expect(skips[2]).toMatchObject({ start: 'layer1.1.relu', end: 'layer2.0.add', projection: ['layer2.0.downsample.0', 'layer2.0.downsample.1'] });
+  expect(skips[2]).toMatchObject({
+    start: 'layer1.1.relu',
+    end: 'layer2.0.add',
+    projection: ['layer2.0.downsample.0', 'layer2.0.downsample.1'],
+  });
   expect(skips[2]!.inside).toContain('layer2.0.conv1');
   expect(findSkips(networks['lenet5']!)).toEqual([]);
 });
@@ -213,11 +242,17 @@ describe('degenerate students', () => {
   const build = (nodes: object[], height = 8) => parseSpec({ input: { channels: 3, height, width: height }, classes: 4, nodes });
 
   test('a linear layer with more than 50,000 inputs', () => {
-    const spec = build([
-      { type: 'conv2d', attributes: { filters: 13, kernel: 1 } }, { type: 'flatten' }, { id: 'fc', type: 'linear', attributes: { features: 4 } },
-    ], 64);
+    const spec = build(
+      [
+        { type: 'conv2d', attributes: { filters: 13, kernel: 1 } },
+        { type: 'flatten' },
+        { id: 'fc', type: 'linear', attributes: { features: 4 } },
+      ],
+      64,
+    );
     expect(judge({ kind: 'network', spec }, 1e9)).toEqual({
-      kind: 'degenerate', reason: 'node "fc": linear layer has 53248 inputs, at most 50000 are allowed',
+      kind: 'degenerate',
+      reason: 'node "fc": linear layer has 53248 inputs, at most 50000 are allowed',
     });
   });
 

@@ -1,5 +1,4 @@
 // One stage's decisions about one network: what the policy sees and may do, and what its actions make of the network.
-import type { NetworkSpec } from '@n2n/trainer/network';
 import type { Episode } from '../policies/policy.js';
 import type { Student } from '../repair.js';
 
@@ -10,6 +9,3 @@ export interface Problem {
   /** The student that a sequence of actions makes, one action a step; every legal sequence has one, or a reason why not. */
   apply(actions: readonly number[]): Student;
 }
-
-/** Sets up a stage on the network that it starts from. */
-export type MakeProblem = (spec: NetworkSpec) => Problem;

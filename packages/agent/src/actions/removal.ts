@@ -19,7 +19,11 @@ export function removalProblem(spec: NetworkSpec): Problem {
       legal: spec.nodes.map(({ id }) => [true, free.has(id)]),
     },
     labels: spec.nodes.map(({ id }) => id),
-    apply: (actions) => withoutNodes(spec, spec.nodes.filter((_, t) => actions[t] === REMOVE).map(({ id }) => id)),
+    apply: (actions) =>
+      withoutNodes(
+        spec,
+        spec.nodes.filter((_, t) => actions[t] === REMOVE).map(({ id }) => id),
+      ),
   };
 }
 

@@ -1,7 +1,13 @@
 // Stage 2, layer shrinkage: each layer's kernel, stride, padding and width scaled by one of 0.1, 0.2, ..., 1.0, one decision a
 // layer and attribute (METHOD, "Stage 2"). Widths that the graph couples are one decision, made by their first producer.
 import {
-  channelGroups, nodeTypeOf, type AttributeValue, type ChannelGroup, type NetworkSpec, type NodeSpec, type Shrinkable,
+  channelGroups,
+  nodeTypeOf,
+  type AttributeValue,
+  type ChannelGroup,
+  type NetworkSpec,
+  type NodeSpec,
+  type Shrinkable,
 } from '@n2n/trainer/network';
 import { encodeLayers, LAYER_STATE_SIZE } from '../encoder.js';
 import { withChanges, type AttributeChanges } from '../repair.js';
@@ -64,7 +70,8 @@ function findDecisions(spec: NetworkSpec): Decision[] {
     return type.shrinkable.map(({ attribute, minimum }: Shrinkable): Decision => {
       if (attribute !== type.widthAttribute) {
         const kind = KINDS.find((name) => name === attribute);
-        if (kind === undefined) throw new Error(`node type "${node.type}" shrinks "${attribute}"; the shrinkage stage knows ${KINDS.join(', ')}`);
+        if (kind === undefined)
+          throw new Error(`node type "${node.type}" shrinks "${attribute}"; the shrinkage stage knows ${KINDS.join(', ')}`);
         return { node, attribute, kind, minimum, group: undefined, fixed: followers.has(node.id) };
       }
       const group = deciders.get(node.id);
@@ -75,7 +82,8 @@ function findDecisions(spec: NetworkSpec): Decision[] {
 
 /** All actions where the decision is free and some action changes something; else only the one that changes nothing. */
 function legalActions(decision: Decision, options: ShrinkageOptions): boolean[] {
-  const live = !decision.fixed && Array.from({ length: UNCHANGED }, (_, action) => action).some((action) => changes(decision, action, options));
+  const live =
+    !decision.fixed && Array.from({ length: UNCHANGED }, (_, action) => action).some((action) => changes(decision, action, options));
   return Array.from({ length: ACTIONS }, (_, action) => live || action === UNCHANGED);
 }
 

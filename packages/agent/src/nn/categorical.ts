@@ -47,12 +47,7 @@ export function pick(distribution: Categorical, u: number): number {
  * d/d(logits) of scoreWeight * log p(action) + entropyWeight * H:
  * scoreWeight (1[j = action] - p_j) - entropyWeight p_j (log p_j + H).
  */
-export function categoricalGradient(
-  distribution: Categorical,
-  action: number,
-  scoreWeight: number,
-  entropyWeight: number,
-): Float64Array {
+export function categoricalGradient(distribution: Categorical, action: number, scoreWeight: number, entropyWeight: number): Float64Array {
   const { probabilities, entropy } = distribution;
   return probabilities.map((p, j) => {
     const score = scoreWeight * ((j === action ? 1 : 0) - p);

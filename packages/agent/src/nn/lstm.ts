@@ -21,17 +21,21 @@ export class Lstm {
   readonly #recurrent: Matrix;
   readonly #bias: Matrix;
 
-  /** Weights from U(-1/sqrt(hidden), 1/sqrt(hidden)). */
+  /**
+   * Input weights from U(-sqrt(3), sqrt(3)): one active feature of a one-hot state gives a gate unit variance. Recurrent weights
+   * from U(-sqrt(3/H), sqrt(3/H)), biases from U(-1/sqrt(H), 1/sqrt(H)). With 1/sqrt(H) throughout (PyTorch's default) all
+   * steps look alike at first, the head's bias learns one action for all of them, and the policy collapses onto it: on the toy
+   * problem of search.test.ts 200 updates ended at mean rewards of 0.67 and 0.73 of a possible 1.0, with these bounds at 0.9 to 1.0.
+   */
   constructor(
     parameters: ParameterSet,
     name: string,
     readonly inputs: number,
     readonly hidden: number,
   ) {
-    const bound = 1 / Math.sqrt(hidden);
-    this.#input = parameters.create(`${name}.input`, 4 * hidden, inputs, bound);
-    this.#recurrent = parameters.create(`${name}.recurrent`, 4 * hidden, hidden, bound);
-    this.#bias = parameters.create(`${name}.bias`, 4 * hidden, 1, bound);
+    this.#input = parameters.create(`${name}.input`, 4 * hidden, inputs, Math.sqrt(3));
+    this.#recurrent = parameters.create(`${name}.recurrent`, 4 * hidden, hidden, Math.sqrt(3 / hidden));
+    this.#bias = parameters.create(`${name}.bias`, 4 * hidden, 1, 1 / Math.sqrt(hidden));
   }
 
   /** One step from the step before (zeros at the start of a sequence). */

@@ -26,10 +26,7 @@ export class ParameterSet {
       throw new Error(`parameter "${name}" is registered twice; each needs its own name`);
     }
     const index = this.#matrices.length;
-    const values = Float64Array.from(
-      { length: rows * columns },
-      (_, element) => bound * (2 * this.#random.uniform(index, element) - 1),
-    );
+    const values = Float64Array.from({ length: rows * columns }, (_, element) => bound * (2 * this.#random.uniform(index, element) - 1));
     const matrix = { name, rows, columns, values, gradients: new Float64Array(values.length) };
     this.#matrices.push(matrix);
     return matrix;

@@ -53,8 +53,15 @@ export class BidirectionalPolicy implements Policy {
     for (let l = this.#layers.length - 1; l >= 0; l--) {
       const { forward, backward } = this.#layers[l]!;
       const steps = pass.layers[l]!;
-      const left = forward.backward(steps.forward, gradients.map((g) => g.slice(0, this.#hidden)));
-      const right = backward.backward(steps.backward, gradients.map((g) => g.slice(this.#hidden)), true);
+      const left = forward.backward(
+        steps.forward,
+        gradients.map((g) => g.slice(0, this.#hidden)),
+      );
+      const right = backward.backward(
+        steps.backward,
+        gradients.map((g) => g.slice(this.#hidden)),
+        true,
+      );
       gradients = left.map((g, t) => g.map((value, i) => value + right[t]![i]!));
     }
     return scoreOf(episode, pass.distributions, actions);

@@ -67,7 +67,10 @@ describe.each(Object.entries(makers))('%s policy', (_name, make) => {
     policy.accumulate(episode, taken, 1, 0);
     new Adam(policy.parameters, 0.01).ascend();
     for (const [i, { name, values }] of policy.parameters.matrices.entries()) {
-      expect(values.some((value, k) => value !== before[i]![k]), name).toBe(true);
+      expect(
+        values.some((value, k) => value !== before[i]![k]),
+        name,
+      ).toBe(true);
     }
   });
 

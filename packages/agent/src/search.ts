@@ -1,0 +1,298 @@
+// The search, from top to bottom: for each stage, for each update, sample rollouts, make students, train those not seen
+// before, reward, learn, write down (METHOD; DESIGN section 7). It is handed `evaluate` and knows of no device.
+import { macs, modelBytes, parameterCount, specHash, type NetworkSpec } from '@n2n/trainer/network';
+import type { Problem } from './actions/problem.js';
+import { DEGENERATE_REWARD, judge } from './degenerate.js';
+import type { Candidate, Evaluate, Outcome } from './evaluate.js';
+import { type Journal, JournalError } from './journal.js';
+import {
+  Ledger,
+  type FinishedStudent,
+  type OutcomeEvent,
+  type SearchCounts,
+  type SearchRecord,
+  type StartEvent,
+  type UpdateEvent,
+} from './ledger.js';
+import { Adam } from './nn/adam.js';
+import { checkSearchOptions, describeOptions, searchDefaults, type SearchOptions } from './options.js';
+import { choices, type Policy } from './policies/policy.js';
+import { keyedRandom, type KeyedRandom } from './random.js';
+import { reinforce, sampleRollouts, type BaselineState } from './reinforce.js';
+import { ConfigurationError, leniency, reward, violation, type TeacherMeasures } from './reward.js';
+import type { SearchState, SnapshotStore } from './snapshot.js';
+import { stages, type StageName } from './stages.js';
+
+/** What a search reports while it runs. Replayed parts of a resumed search are reported as well. */
+export type SearchEvent =
+  | { readonly type: 'stage'; readonly stage: StageName; readonly base: NetworkSpec; readonly choices: number; readonly updates: number }
+  /** Students of an update are about to be trained. */
+  | { readonly type: 'training'; readonly stage: StageName; readonly update: number; readonly candidates: number }
+  | {
+      readonly type: 'update';
+      readonly stage: StageName;
+      readonly update: number;
+      readonly updates: number;
+      readonly meanReward: number;
+      readonly bestReward: number;
+      readonly best: FinishedStudent | undefined;
+      readonly counts: SearchCounts;
+      readonly replayed: boolean;
+    };
+
+export interface SearchInput extends Partial<SearchOptions> {
+  /** `accuracy`: fraction of the validation split that students are judged on, above 0. */
+  readonly teacher: { readonly spec: NetworkSpec; readonly accuracy: number };
+  readonly evaluate: Evaluate;
+  /** Where every event is written; one that holds records already is continued. */
+  readonly journal: Journal;
+  /** Where the state after each update is kept; without one a resumed search replays its whole journal. */
+  readonly snapshot?: SnapshotStore;
+  readonly onEvent?: (event: SearchEvent) => void;
+  /** Stops the search between two updates by throwing the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+export interface SearchResult {
+  /** The best student, or the nearest miss when none meets the constraints; undefined when no student was trained. */
+  readonly best: FinishedStudent | undefined;
+  /** Whether `best` meets every constraint. */
+  readonly feasible: boolean;
+  /** Every trained student, in the order of training. */
+  readonly finished: readonly FinishedStudent[];
+  readonly history: readonly UpdateEvent[];
+  readonly counts: SearchCounts;
+}
+
+/**
+ * Runs or resumes a search. Equal options, teacher and outcomes give an equal journal (times aside) and an equal result, also
+ * when the search was cut off and resumed. Throws ConfigurationError, JournalError, SnapshotError, and whatever `evaluate` throws.
+ */
+export async function runSearch(input: SearchInput): Promise<SearchResult> {
+  return new Search(input).run();
+}
+
+/** What a stage carries from update to update. */
+interface StageRun {
+  readonly name: StageName;
+  readonly index: number;
+  readonly base: NetworkSpec;
+  readonly problem: Problem;
+  readonly policy: Policy;
+  readonly optimiser: Adam;
+  readonly baseline: BaselineState;
+  readonly random: KeyedRandom;
+}
+
+/** One rollout's student; `hash` is undefined when it is degenerate. */
+interface Sampled {
+  readonly actions: readonly number[];
+  readonly candidate: Candidate | undefined;
+  readonly reason: string | undefined;
+}
+
+class Search {
+  readonly #options: SearchOptions;
+  readonly #teacher: TeacherMeasures;
+  readonly #ledger: Ledger;
+  readonly #journal: Journal;
+  /** Outcomes that the journal holds beyond the snapshot: those of a lost half-update are not trained again. */
+  readonly #ahead = new Map<string, OutcomeEvent>();
+
+  constructor(private readonly input: SearchInput) {
+    const { teacher, journal } = input;
+    this.#options = resolveOptions(input);
+    if (!(teacher.accuracy > 0 && teacher.accuracy <= 1)) {
+      throw new ConfigurationError(`the teacher's accuracy is ${teacher.accuracy}; the reward needs a fraction above 0, at most 1`);
+    }
+    this.#teacher = { params: parameterCount(teacher.spec), accuracy: teacher.accuracy };
+    this.#ledger = new Ledger(this.#teacher, this.#options.constraints);
+    this.#journal = journal;
+  }
+
+  async run(): Promise<SearchResult> {
+    const saved = await this.#start();
+    for (let index = saved?.stage ?? 0; index < this.#options.stages.length; index++) {
+      const resumed = saved?.stage === index ? saved : undefined;
+      const stage = this.#openStage(index, resumed);
+      const free = choices(stage.problem.episode);
+      const { name, base } = stage;
+      if (resumed === undefined) await this.#write({ type: 'stage', stage: name, base: specHash(base), choices: free });
+      this.input.onEvent?.({ type: 'stage', stage: name, base, choices: free, updates: this.#options.updates });
+      if (free === 0) continue;
+      for (let update = resumed?.update ?? 0; update < this.#options.updates; update++) {
+        this.input.signal?.throwIfAborted();
+        await this.#update(stage, update);
+      }
+    }
+    const { best, finished, history, counts } = this.#ledger;
+    await this.#write({ type: 'end', best: best?.hash ?? null });
+    await this.#journal.sync();
+    return { best, feasible: best !== undefined && best.violation === 0, finished, history, counts };
+  }
+
+  /** Writes or checks the first record, then takes up what snapshot and journal hold. */
+  async #start(): Promise<SearchState | undefined> {
+    const { teacher, snapshot } = this.input;
+    const start: StartEvent = {
+      type: 'start',
+      teacher: { hash: specHash(teacher.spec), ...this.#teacher },
+      options: describeOptions(this.#options),
+    };
+    const [first] = this.#journal.records;
+    if (first !== undefined) checkStart(first.event as SearchRecord, start);
+    await this.#write(start);
+    const saved = await snapshot?.load();
+    if (saved !== undefined) {
+      for (const { event } of this.#journal.skipTo(saved.sequence)) this.#ledger.absorb(event as SearchRecord);
+    }
+    for (const { event } of this.#journal.records.slice(this.#journal.position)) {
+      if (event.type === 'outcome') this.#ahead.set((event as OutcomeEvent).hash, event as OutcomeEvent);
+    }
+    return saved;
+  }
+
+  #openStage(index: number, resumed: SearchState | undefined): StageRun {
+    const { seed, learningRates, roundTo } = this.#options;
+    const name = this.#options.stages[index]!;
+    const base = resumed?.base ?? this.#ledger.base?.spec ?? this.input.teacher.spec;
+    const policy = stages[name].policy(keyedRandom(seed, `${index}/${name}/weights`));
+    if (resumed !== undefined) policy.parameters.load(resumed.policy);
+    return {
+      name,
+      index,
+      base,
+      problem: stages[name].problem(base, { roundTo }),
+      policy,
+      optimiser: new Adam(policy.parameters, learningRates[name], resumed?.optimiser),
+      baseline: { average: resumed?.baseline ?? undefined },
+      random: keyedRandom(seed, `${index}/${name}/rollout`),
+    };
+  }
+
+  async #update(stage: StageRun, update: number): Promise<void> {
+    const { policy, problem, optimiser, baseline, random } = stage;
+    const trajectories = sampleRollouts(policy, problem.episode, random, update, this.#options.rollouts);
+    const sampled = trajectories.map(({ actions }) => this.#studentOf(problem, actions));
+    await this.#train(stage, update, sampled);
+    const rewards = sampled.map((student) => this.#rewardOf(student, update));
+    const statistics = reinforce(policy, optimiser, problem.episode, trajectories, rewards, this.#options, baseline);
+    const meanReward = rewards.reduce((sum, value) => sum + value, 0) / rewards.length;
+    const replayed = await this.#write({
+      type: 'update',
+      stage: stage.name,
+      update,
+      rollouts: sampled.map(({ actions, candidate, reason }, r) => ({
+        actions,
+        hash: candidate?.hash ?? null,
+        ...(reason === undefined ? {} : { reason }),
+        reward: rewards[r]!,
+        advantage: statistics.advantages[r]!,
+      })),
+      meanReward,
+      entropy: statistics.entropy,
+      gradientNorm: statistics.gradientNorm,
+    });
+    await this.#save(stage, update + 1);
+    const { best, counts } = this.#ledger;
+    const { updates } = this.#options;
+    const bestReward = Math.max(...rewards);
+    this.input.onEvent?.({ type: 'update', stage: stage.name, update, updates, meanReward, bestReward, best, counts, replayed });
+  }
+
+  #studentOf(problem: Problem, actions: readonly number[]): Sampled {
+    const student = judge(problem.apply(actions), this.#teacher.params);
+    if (student.kind === 'degenerate') return { actions, candidate: undefined, reason: student.reason };
+    return { actions, candidate: { spec: student.spec, hash: specHash(student.spec) }, reason: undefined };
+  }
+
+  /** Trains the update's students that have no outcome yet, all in one call, each architecture once. */
+  async #train(stage: StageRun, update: number, sampled: readonly Sampled[]): Promise<void> {
+    const fresh = new Map<string, Candidate>();
+    for (const { candidate } of sampled) {
+      if (candidate === undefined || this.#ledger.outcome(candidate.hash) !== undefined) continue;
+      if (this.#isRuledOut(candidate.spec, update)) continue;
+      fresh.set(candidate.hash, fresh.get(candidate.hash) ?? candidate);
+    }
+    const missing = [...fresh.values()].filter(({ hash }) => !this.#ahead.has(hash));
+    if (missing.length > 0) {
+      this.input.onEvent?.({ type: 'training', stage: stage.name, update, candidates: missing.length });
+    }
+    const outcomes = missing.length === 0 ? [] : await this.input.evaluate(missing);
+    checkOutcomes(missing, outcomes);
+    const byHash = new Map(outcomes.map((outcome) => [outcome.hash, outcome]));
+    for (const { hash, spec } of fresh.values()) {
+      const outcome = byHash.get(hash) ?? this.#ahead.get(hash)!;
+      const loss = outcome.loss !== null && Number.isFinite(outcome.loss) ? outcome.loss : null;
+      const measures = { params: parameterCount(spec), macs: macs(spec), bytes: modelBytes(spec), accuracy: outcome.accuracy };
+      await this.#write({ type: 'outcome', hash, loss, ...measures, spec }, byHash.get(hash)?.seconds);
+    }
+  }
+
+  /** Whether a constraint on the architecture fails at a time when that costs -1 whatever the accuracy. */
+  #isRuledOut(spec: NetworkSpec, update: number): boolean {
+    const measures = { params: parameterCount(spec), macs: macs(spec), bytes: modelBytes(spec) };
+    return leniency(update) === 0 && violation(this.#options.constraints, measures) > 0;
+  }
+
+  #rewardOf({ candidate }: Sampled, update: number): number {
+    if (candidate === undefined) return DEGENERATE_REWARD;
+    const outcome = this.#ledger.outcome(candidate.hash);
+    // Without an outcome it was ruled out: the reward of a violation at leniency 0.
+    return outcome === undefined ? -1 : reward(outcome.measures, this.#teacher, this.#options.constraints, update);
+  }
+
+  async #write(event: SearchRecord, seconds?: number): Promise<boolean> {
+    const replayed = await this.#journal.write(event, seconds);
+    this.#ledger.absorb(event);
+    return replayed;
+  }
+
+  /** The journal reaches the disk before the snapshot that counts on it. */
+  async #save(stage: StageRun, update: number): Promise<void> {
+    await this.#journal.sync();
+    await this.input.snapshot?.save({
+      sequence: this.#journal.position,
+      stage: stage.index,
+      update,
+      base: stage.base,
+      policy: stage.policy.parameters.values(),
+      optimiser: stage.optimiser.state,
+      baseline: stage.baseline.average ?? null,
+    });
+  }
+}
+
+function resolveOptions(input: SearchInput): SearchOptions {
+  const names = Object.keys(searchDefaults) as (keyof SearchOptions)[];
+  const given = Object.fromEntries(names.filter((name) => input[name] !== undefined).map((name) => [name, input[name]]));
+  const options: SearchOptions = { ...searchDefaults, ...given };
+  checkSearchOptions(options);
+  return options;
+}
+
+/** Refuses a journal of another search, by the name of what differs. */
+function checkStart(written: SearchRecord, start: StartEvent): void {
+  if (written.type !== 'start')
+    throw new JournalError(`journal, line 1: it is a record of type "${written.type}", a search begins with "start"`);
+  const compare = (what: string, was: unknown, is: unknown): void => {
+    if (JSON.stringify(was) === JSON.stringify(is)) return;
+    throw new JournalError(
+      `the run was started with ${what} ${JSON.stringify(was)}, it is resumed with ${JSON.stringify(is)}; it needs the same`,
+    );
+  };
+  compare('the teacher', written.teacher, start.teacher);
+  for (const [name, value] of Object.entries(start.options)) compare(name, written.options[name], value);
+}
+
+/** Refuses outcomes that are not those of the candidates, in their order. */
+function checkOutcomes(candidates: readonly Candidate[], outcomes: readonly Outcome[]): void {
+  if (outcomes.length !== candidates.length) {
+    throw new Error(`evaluate was given ${candidates.length} candidates and returned ${outcomes.length} outcomes; it needs one each`);
+  }
+  for (const [i, { hash, accuracy }] of outcomes.entries()) {
+    if (hash !== candidates[i]!.hash)
+      throw new Error(`outcome ${i} of evaluate is for ${hash}, needs ${candidates[i]!.hash}: the candidates' order`);
+    if (!(accuracy >= 0 && accuracy <= 1)) throw new Error(`outcome of ${hash}: accuracy is ${accuracy}, needs a fraction from 0 to 1`);
+  }
+}
