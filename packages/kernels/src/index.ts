@@ -5,5 +5,6 @@ export * from './gpu/device.js';
 export * from './gpu/errors.js';
 export * from './gpu/recording.js';
 export * from './gpu/timing.js';
+export * from './gpu/warm.js';
 export * from './ops/index.js';
 export * from './ops/op.js';

@@ -1,7 +1,7 @@
 // The agent's search, wired to the trainer: candidates in, outcomes out.
-import { fileSnapshot, openJournal, parseConstraint, runSearch, type Evaluate, type FinishedStudent, type SearchResult } from '@n2n/agent';
-import type { Gpu } from '@n2n/kernels';
-import { CandidateTrainer, paperAdam, writeFileAtomic, type Augmentation, type DeviceImages, type Model, type TeacherTable } from '@n2n/trainer';
+import { fileSnapshot, openJournal, parseConstraint, runSearch, type Evaluate, type FinishedStudent, type Journal, type SearchResult } from '@n2n/agent';
+import { compileOpSet, type Gpu } from '@n2n/kernels';
+import { CandidateTrainer, paperAdam, type Augmentation, type DeviceImages, type Model, type TeacherTable } from '@n2n/trainer';
 import type { Context } from '../context.js';
 import { count, percent } from '../output/format.js';
 import type { Progress } from '../output/progress.js';
@@ -26,11 +26,26 @@ export interface SearchOutcome extends SearchResult {
   readonly pipelinesAtLast: number | null;
 }
 
+/** Runs or continues the run's search. */
 export async function searchStudents(context: Context, gpu: Gpu, run: Run, material: SearchMaterial): Promise<SearchOutcome> {
-  const { configuration } = run.record;
-  const journal = await openJournal(run.path('journal.jsonl'));
-  const trainer = await openTrainer(gpu, configuration, material);
-  const view = new SearchView(context, configuration);
+  // So that no architecture of the search has anything left to compile.
+  await compileOpSet(gpu);
+  const trainer = await openTrainer(gpu, run.record.configuration, material);
+  try {
+    const journal = await openJournal(run.path('journal.jsonl'));
+    try {
+      return await searchWith(context, gpu, run, material, trainer, journal);
+    } finally {
+      await journal.close();
+    }
+  } finally {
+    await trainer.destroy();
+  }
+}
+
+async function searchWith(context: Context, gpu: Gpu, run: Run, material: SearchMaterial, trainer: CandidateTrainer, journal: Journal): Promise<SearchOutcome> {
+  const { seed, stages, updates, rollouts, roundTo, constraint } = run.record.configuration;
+  const view = new SearchView(context, run.record.configuration);
   const pipelines: { first: number | null; last: number | null } = { first: null, last: null };
   const evaluate: Evaluate = async (candidates) => {
     const outcomes = await trainer.judge(candidates, {
@@ -39,29 +54,23 @@ export async function searchStudents(context: Context, gpu: Gpu, run: Run, mater
     });
     pipelines.last = gpu.statistics.pipelinesCompiled;
     pipelines.first ??= pipelines.last;
-    for (const { hash, spec } of candidates) await writeFileAtomic(run.path('students', `${hash}.json`), `${JSON.stringify(spec, undefined, 2)}\n`);
+    for (const { hash, spec } of candidates) await run.writeJson(`students/${hash}.json`, spec);
     return outcomes;
   };
-  try {
-    const { seed, stages, updates, rollouts, roundTo } = configuration;
-    const result = await runSearch({
-      teacher: { spec: material.model.spec, accuracy: material.accuracy },
-      ...{ seed, stages, updates, rollouts, roundTo },
-      constraints: configuration.constraint.map(parseConstraint),
-      evaluate,
-      journal,
-      snapshot: fileSnapshot(run.path('state.msgpack')),
-      signal: context.signal,
-      onEvent: (event) => {
-        if (event.type === 'stage') view.stage(event.stage, event.choices);
-        else if (event.type === 'update') view.update(event.counts.sampled, event.best);
-      },
-    });
-    return { ...result, pipelinesAtFirst: pipelines.first, pipelinesAtLast: pipelines.last };
-  } finally {
-    await journal.close();
-    await trainer.destroy();
-  }
+  const result = await runSearch({
+    teacher: { spec: material.model.spec, accuracy: material.accuracy },
+    ...{ seed, stages, updates, rollouts, roundTo },
+    constraints: constraint.map(parseConstraint),
+    evaluate,
+    journal,
+    snapshot: fileSnapshot(run.path('state.msgpack')),
+    signal: context.signal,
+    onEvent: (event) => {
+      if (event.type === 'stage') view.stage(event.stage, event.choices);
+      else if (event.type === 'update') view.update(event.counts.sampled, event.best);
+    },
+  });
+  return { ...result, pipelinesAtFirst: pipelines.first, pipelinesAtLast: pipelines.last };
 }
 
 async function openTrainer(gpu: Gpu, configuration: Configuration, material: SearchMaterial): Promise<CandidateTrainer> {

@@ -1,0 +1,273 @@
+// Runs from beginning to end on a tiny data set: train, compress, eval, and going on after an interruption.
+import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { openDevice, type Gpu } from '@n2n/kernels';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { InterruptedError } from './errors.js';
+import { n2n, n2nJson, temporaryFolder } from './testing/cli.js';
+import { smallSpec, writeIdx } from './testing/data.js';
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+let data: string[];
+let teacher: string;
+/** The first run; the others are held against it. */
+let result: Record<string, unknown>;
+
+const budget = ['--updates', '2', '--rollouts', '3', '--epochs', '1', '--cohort', '2', '--subset', '120', '--validation', '60'];
+const final = ['--final-epochs', '2', '--batch', '20', '--learning-rate', '0.005', '--seed', '5'];
+const compress = (run: string): string[] => ['compress', teacher, ...data, ...budget, ...final, '--run', folder.path(run)];
+
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  data = ['--data', folder.path('data'), '--classes', '3'];
+  teacher = folder.path('teacher.safetensors');
+  await writeIdx(folder.path('data'), { train: 300, test: 90, classes: 3, size: 8 });
+  await writeFile(folder.path('small.json'), JSON.stringify(smallSpec(3, 8)));
+  const trained = await n2nJson(['train', folder.path('small.json'), ...data, '--epochs', '3', '--batch', '20', '--out', teacher]);
+  expect(trained).toMatchObject({ name: 'small', samples: 90, file: teacher });
+  expect(trained['accuracy']).toBeGreaterThan(0.9);
+  result = await n2nJson(compress('first'));
+}, 300_000);
+afterAll(() => folder.remove());
+
+/** The journal without the fields that depend on the clock. */
+async function journal(run: string): Promise<unknown[]> {
+  const text = await readFile(folder.path(run, 'journal.jsonl'), 'utf8');
+  return text.trimEnd().split('\n').map((line) => ({ ...(JSON.parse(line) as object), time: undefined }));
+}
+const student = (run: string): Promise<Buffer> => readFile(folder.path(run, 'best', 'student.safetensors'));
+
+/** The same search and the same student, bit for bit. */
+async function expectSame(run: string): Promise<void> {
+  expect(await journal(run)).toEqual(await journal('first'));
+  expect((await student(run)).equals(await student('first'))).toBe(true);
+}
+
+describe('compress', () => {
+  it('reports teacher and student in the fields of the contract', () => {
+    const numbers = { params: expect.any(Number), macs: expect.any(Number), accuracy: expect.any(Number), latencyMs: expect.any(Number) };
+    expect(result).toMatchObject({ run: folder.path('first'), seed: 5, teacher: numbers, student: numbers, adapter: { device: expect.any(String) } });
+    const { teacher: large, student: small, compression, candidates, counts } = result as Record<string, Record<string, number>>;
+    expect(compression).toBe(large!['params']! / small!['params']!);
+    expect(compression).toBeGreaterThan(1);
+    expect(candidates).toBe(counts!['trained']);
+    expect(counts!['sampled']).toBe(2 * 2 * 3);
+    expect(small!['latencyMs']).toBeGreaterThan(0);
+  });
+
+  it('compiles nothing between the first and the last candidate', () => {
+    const { pipelinesCompiledAtFirstCandidate: first, pipelinesCompiledAtLastCandidate: last, pipelinesCompiled } = result;
+    expect(first).toBeGreaterThan(0);
+    expect(last).toBe(first);
+    expect(pipelinesCompiled).toBeGreaterThanOrEqual(Number(last));
+  });
+
+  it('writes the run directory, and frees its lock', async () => {
+    const files = ['best', 'journal.jsonl', 'result.json', 'run.json', 'state.msgpack', 'students', 'teacher.safetensors'];
+    expect((await readdir(folder.path('first'))).sort()).toEqual(files);
+    expect(JSON.parse(await readFile(folder.path('first', 'result.json'), 'utf8'))).toEqual(result);
+    expect(await readdir(folder.path('first', 'students'))).toHaveLength(Number(result['candidates']));
+    expect(await readFile(folder.path('first', 'teacher.safetensors'))).toEqual(await readFile(teacher));
+  });
+
+  it("evaluates the student's file to the run's accuracy", async () => {
+    const file = folder.path('first', 'best', 'student.safetensors');
+    const evaluated = await n2nJson(['eval', file, ...data]);
+    const { accuracy, loss } = result['student'] as Record<string, number>;
+    expect(evaluated).toEqual({ accuracy, loss, samples: 90 });
+    const train = await n2nJson(['eval', file, ...data, '--split', 'train']);
+    expect(train['samples']).toBe(300);
+    // Black images for the network: it cannot tell them apart.
+    const blind = await n2nJson(['eval', file, ...data, '--std', '1e9']);
+    expect(blind['accuracy']).toBeCloseTo(1 / 3, 5);
+  });
+
+  it('comes to the same journal and the same student from the same seed, whatever trains side by side', async () => {
+    const again = await n2nJson([...compress('second'), '--cohort', '3']);
+    await expectSame('second');
+    expect(again['student']).toMatchObject({ accuracy: (result['student'] as Record<string, unknown>)['accuracy'] });
+    await n2nJson([...compress('other'), '--seed', '6']);
+    expect(await journal('other')).not.toEqual(await journal('first'));
+  });
+
+  it('refuses a run directory that exists, and leaves it alone', async () => {
+    const before = await readdir(folder.path('first'));
+    const { code, stdout, stderr } = await n2n(compress('first'));
+    expect({ code, stdout }).toEqual({ code: 8, stdout: '' });
+    expect(stderr).toMatch(/run directory .*first exists; go on with it by n2n resume/);
+    expect(await readdir(folder.path('first'))).toEqual(before);
+  });
+
+  it('refuses bad constraints and flags before it makes a directory', async () => {
+    for (const flags of [['--constraint', 'size<=3'], ['--views', '2'], ['--batch', '121'], ['--validation', '300'], ['--subset', '1000']]) {
+      expect(await n2n([...compress('none'), ...flags])).toMatchObject({ code: 2, stdout: '' });
+    }
+    expect(await readdir(folder.path())).not.toContain('none');
+  });
+
+  it('ends with 6 and the nearest miss when a constraint cannot be kept', async () => {
+    const { code, stdout, stderr } = await n2n([...compress('missed'), '--constraint', 'params<=20', '--stages', 'removal', '--json']);
+    expect(code).toBe(6);
+    expect(stderr).toMatch(/does not keep params<=20/);
+    expect(JSON.parse(stdout)).toMatchObject({ constraints: [{ text: 'params<=20', met: false }] });
+  });
+
+  it('prints a table for people', async () => {
+    const { stdout, stderr, code } = await n2n(['resume', folder.path('first')]);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/the run is finished/);
+    expect(stdout).toMatch(/parameters +\d,\d{3} +[\d,]+ +[\d.]+x\n/);
+    expect(stdout).toMatch(/test accuracy +[\d.]+ % +[\d.]+ % +[+-][\d.]+ points\n/);
+    expect(stdout).toContain(`n2n eval ${folder.path('first', 'best', 'student.safetensors')}`);
+  });
+});
+
+describe('resume', () => {
+  /** Stops a fresh run when its journal holds enough updates. */
+  async function interrupted(run: string, when: (updates: number) => boolean): Promise<void> {
+    const stop = new AbortController();
+    const timer = setInterval(() => {
+      void readFile(folder.path(run, 'journal.jsonl'), 'utf8').then(
+        (text) => {
+          const updates = text.split('"type":"update"').length - 1;
+          if (when(updates)) stop.abort(new InterruptedError('SIGTERM'));
+        },
+        () => {},
+      );
+    }, 5);
+    try {
+      const { code, stdout, stderr } = await n2n(compress(run), { signal: stop.signal });
+      expect(stderr).toMatch(/stopped by SIGTERM; everything up to here is saved, go on with n2n resume/);
+      expect({ code, stdout }).toEqual({ code: 143, stdout: '' });
+    } finally {
+      clearInterval(timer);
+    }
+    expect(await readdir(folder.path(run))).not.toContain('lock');
+  }
+
+  it('goes on to the same bits, with its snapshot and without, after a torn record', async () => {
+    await interrupted('stopped', (updates) => updates >= 2);
+    await cp(folder.path('stopped'), folder.path('replayed'), { recursive: true });
+    await n2nJson(['resume', folder.path('stopped')]);
+    await expectSame('stopped');
+
+    await rm(folder.path('replayed', 'state.msgpack'));
+    await writeFile(folder.path('replayed', 'journal.jsonl'), '{"sequence":99,"ev', { flag: 'a' });
+    await n2nJson(['resume', folder.path('replayed')]);
+    await expectSame('replayed');
+  });
+
+  it('goes on after the device was lost', async () => {
+    let devices = 0;
+    const open = async (): Promise<Gpu> => {
+      const gpu = await openDevice();
+      devices += 1;
+      // The first device dies in the middle of the search, as by a driver's reset.
+      const submit = gpu.submit.bind(gpu);
+      let submits = 0;
+      gpu.submit = (encoder) => {
+        if (devices === 1 && ++submits === 60) gpu.raw.destroy();
+        submit(encoder);
+      };
+      return gpu;
+    };
+    const { code, stderr } = await n2n(compress('lost'), { open });
+    expect(stderr).toMatch(/the device was lost .*opening it again \(1 of 2\)/);
+    expect({ code, devices }).toEqual({ code: 0, devices: 2 });
+    await expectSame('lost');
+  });
+
+  it('refuses by name what has changed', async () => {
+    const refusals: [string, (run: string) => Promise<void>, number, RegExp][] = [
+      ['teacher', (run) => writeFile(`${run}/teacher.safetensors`, 'another'), 3, /teacher.safetensors has changed since the run began/],
+      ['configuration', (run) => edit(`${run}/run.json`, '"updates": 2', '"updates": 3'), 2, /the configuration in .*run.json has changed/],
+      ['adapter', (run) => edit(`${run}/run.json`, /"description": "[^"]*"/, '"description": "another driver"'), 2, /begun on .*another driver/],
+      ['data', (run) => edit(`${run}/run.json`, /"fingerprint": "[^"]*"/, '"fingerprint": "0123456789abcdef"'), 3, /data set "data" has changed/],
+      ['version', (run) => edit(`${run}/run.json`, /"n2n": "[^"]*"/, '"n2n": "0.0.1"'), 2, /begun by n2n 0.0.1/],
+      ['journal', (run) => edit(`${run}/journal.jsonl`, '"accuracy":', '"accuracy" :'), 3, /journal.jsonl, line 1: the record is damaged/],
+      ['lock', (run) => writeFile(`${run}/lock`, JSON.stringify({ pid: 1, host: 'elsewhere', started: null, token: '1' })), 8, /locked by process 1 on elsewhere/],
+    ];
+    for (const [name, change, code, message] of refusals) {
+      const run = folder.path(`changed-${name}`);
+      await cp(folder.path('first'), run, { recursive: true });
+      await rm(`${run}/result.json`);
+      await change(run);
+      const before = (await readdir(run)).sort();
+      const refused = await n2n(['resume', run]);
+      expect(refused.stderr).toMatch(message);
+      expect(refused).toMatchObject({ code, stdout: '' });
+      expect((await readdir(run)).sort()).toEqual(before);
+    }
+  });
+});
+
+async function edit(path: string, from: string | RegExp, to: string): Promise<void> {
+  const text = await readFile(path, 'utf8');
+  const edited = text.replace(from, to);
+  expect(edited).not.toBe(text);
+  await writeFile(path, edited);
+}
+
+describe('train', () => {
+  it('saves what it has when it is stopped, and goes on from there', async () => {
+    const out = folder.path('partial.safetensors');
+    const stop = new AbortController();
+    const train = ['train', folder.path('small.json'), ...data, '--batch', '20', '--out', out];
+    let stderr = '';
+    const watch = (text: string): void => {
+      stderr += text;
+      if (/epoch [2-9]\d\//.test(text)) stop.abort(new InterruptedError('SIGINT'));
+    };
+    const { code, stdout } = await n2n([...train, '--epochs', '300'], { signal: stop.signal, terminal: true, stderr: watch });
+    expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
+    expect(stderr).toContain(`go on with n2n train ${out}`);
+    const further = await n2nJson(['train', out, ...data, '--batch', '20', '--epochs', '1', '--learning-rate', '0.001', '--out', folder.path('further.safetensors')]);
+    // One gentle epoch from scratch would still be guessing.
+    expect(further['accuracy']).toBeGreaterThan(0.9);
+  });
+
+  it('trains alike from the same seed, with augmentation too', async () => {
+    const train = (name: string, ...flags: string[]): string[] => ['train', folder.path('small.json'), ...data, '--epochs', '1', '--batch', '20', '--crop-padding', '1', '--flip', '--optimiser', 'adam', '--learning-rate', '0.003', '--out', folder.path(name), ...flags];
+    await n2nJson(train('a.safetensors'));
+    await n2nJson(train('b.safetensors'));
+    await n2nJson(train('c.safetensors', '--seed', '2'));
+    const [a, b, c] = await Promise.all(['a', 'b', 'c'].map((name) => readFile(folder.path(`${name}.safetensors`))));
+    expect(a!.equals(b!)).toBe(true);
+    expect(a!.equals(c!)).toBe(false);
+  });
+
+  it('ends with 6 when training diverges, and writes nothing', async () => {
+    const flags = ['--epochs', '3', '--batch', '20', '--learning-rate', '100', '--weight-decay', '10', '--out', folder.path('diverged.safetensors')];
+    const { code, stdout, stderr } = await n2n(['train', folder.path('small.json'), ...data, ...flags]);
+    expect(stderr).toMatch(/diverged in epoch \d: the loss is .*lower learning rate/);
+    expect({ code, stdout }).toEqual({ code: 6, stdout: '' });
+    expect(await readdir(folder.path())).not.toContain('diverged.safetensors');
+  });
+});
+
+describe('other commands', () => {
+  it('runs the quickstart, its teacher included', async () => {
+    const flags = ['--teacher', 'plain-6@0.5', '--teacher-epochs', '1', '--final-epochs', '1', '--updates', '1', '--rollouts', '2', '--subset', '60', '--validation', '30', '--batch', '20'];
+    const document = await n2nJson(['quickstart', ...data, ...flags, '--run', folder.path('quick')]);
+    expect(document).toMatchObject({ run: folder.path('quick'), data: folder.path('data'), teacher: { name: 'plain-6@0.5' } });
+    const record = JSON.parse(await readFile(folder.path('quick', 'run.json'), 'utf8')) as Record<string, unknown>;
+    expect(record['teacherSha256']).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('describes the machine', async () => {
+    const document = await n2nJson(['doctor']);
+    expect(document).toMatchObject({ adapter: { limits: { maxBufferSize: expect.any(Number) } }, runs: { writable: true } });
+  });
+
+  it('times steps and kernels', async () => {
+    const steps = await n2nJson(['bench', 'step', '--filter', 'step/mnist-cnn', '--repetitions', '2']);
+    expect(steps).toMatchObject({
+      adapter: { device: expect.any(String) },
+      results: [{ name: 'step/mnist-cnn/64', medianMs: expect.any(Number), samplesPerSecond: expect.any(Number), gflops: expect.any(Number) }],
+    });
+    const [step] = steps['results'] as Record<string, number>[];
+    expect(step!['samplesPerSecond']).toBeCloseTo(64_000 / step!['medianMs']!, 6);
+    const ops = await n2nJson(['bench', 'ops', '--filter', 'roof/copy', '--repetitions', '2']);
+    expect(ops['results']).toMatchObject([{ name: 'roof/copy', gbps: expect.any(Number) }]);
+    expect(await n2n(['bench', 'step', '--filter', 'nothing'])).toMatchObject({ code: 2, stdout: '' });
+  });
+});
