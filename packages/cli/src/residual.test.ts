@@ -17,8 +17,33 @@ it('compresses resnet18 at an eighth of its width on CIFAR-10 files', { timeout:
   const augmentation = ['--crop-padding', '4', '--flip'];
   const trained = await n2nJson(['train', 'resnet18@0.125', ...data, ...augmentation, '--epochs', '1', '--batch', '20', '--out', teacher]);
   expect(trained).toMatchObject({ name: 'resnet18@0.125', samples: 20 });
-  const budget = ['--updates', '2', '--rollouts', '3', '--epochs', '1', '--subset', '40', '--validation', '20', '--batch', '20', '--views', '2'];
-  const result = await n2nJson(['compress', teacher, ...data, ...augmentation, ...budget, '--final-epochs', '1', '--run', folder.path('run')]);
+  const budget = [
+    '--updates',
+    '2',
+    '--rollouts',
+    '3',
+    '--epochs',
+    '1',
+    '--subset',
+    '40',
+    '--validation',
+    '20',
+    '--batch',
+    '20',
+    '--views',
+    '2',
+  ];
+  const result = await n2nJson([
+    'compress',
+    teacher,
+    ...data,
+    ...augmentation,
+    ...budget,
+    '--final-epochs',
+    '1',
+    '--run',
+    folder.path('run'),
+  ]);
   expect(result['compression']).toBeGreaterThan(1);
   const students = await readdir(folder.path('run', 'students'));
   expect(students.length).toBeGreaterThanOrEqual(3);

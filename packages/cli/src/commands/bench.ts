@@ -11,7 +11,12 @@ import { integer } from '../settings/kinds.js';
 import { adapter, filter } from '../settings/settings.js';
 import { prepareStep, stepCases, type PreparedStep } from '../workflow/bench-step.js';
 
-const repetitions = integer({ flags: '--repetitions <n>', about: 'timed repetitions of each case, in turns' }, 1, BENCH.repetitions, 10_000);
+const repetitions = integer(
+  { flags: '--repetitions <n>', about: 'timed repetitions of each case, in turns' },
+  1,
+  BENCH.repetitions,
+  10_000,
+);
 const settings = { filter, repetitions, adapter };
 
 export const benchOpsCommand = defineCommand({

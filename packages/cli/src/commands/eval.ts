@@ -32,7 +32,8 @@ export const evalCommand = defineCommand({
     const { accuracy, loss, samples } = evaluation;
     context.output.result(
       { accuracy, loss, samples },
-      () => `${model.spec.name} on the ${values.split} images of ${dataset.name}: accuracy ${percent(accuracy)}, loss ${loss.toFixed(4)}, ${count(samples)} images\n`,
+      () =>
+        `${model.spec.name} on the ${values.split} images of ${dataset.name}: accuracy ${percent(accuracy)}, loss ${loss.toFixed(4)}, ${count(samples)} images\n`,
     );
   },
 });

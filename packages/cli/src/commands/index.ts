@@ -9,4 +9,14 @@ import { quickstartCommand } from './quickstart.js';
 import { resumeCommand } from './resume.js';
 import { trainCommand } from './train.js';
 
-export const commands: readonly CommandDeclaration[] = [quickstartCommand, trainCommand, compressCommand, resumeCommand, evalCommand, inspectCommand, doctorCommand, benchOpsCommand, benchStepCommand];
+export const commands: readonly CommandDeclaration[] = [
+  quickstartCommand,
+  trainCommand,
+  compressCommand,
+  resumeCommand,
+  evalCommand,
+  inspectCommand,
+  doctorCommand,
+  benchOpsCommand,
+  benchStepCommand,
+];

@@ -1,5 +1,15 @@
 // n2n inspect MODEL|ARCH: layers, shapes, parameters, multiply-adds, bytes. Needs no device.
-import { activationBytes, analyse, macs, modelBytes, parameterCount, parameterElements, specHash, type NetworkSpec, type Shape } from '@n2n/trainer/network';
+import {
+  activationBytes,
+  analyse,
+  macs,
+  modelBytes,
+  parameterCount,
+  parameterElements,
+  specHash,
+  type NetworkSpec,
+  type Shape,
+} from '@n2n/trainer/network';
 import { z } from 'zod';
 import { defineCommand } from '../command.js';
 import { UsageError } from '../errors.js';
@@ -27,7 +37,10 @@ const input: Setting<ImageSize | undefined> = {
   fallback: undefined,
   environment: false,
 };
-const classes = { ...optionalInteger({ flags: '--classes <n>', about: 'classes that a zoo network is built for' }, 1), environment: false as const };
+const classes = {
+  ...optionalInteger({ flags: '--classes <n>', about: 'classes that a zoo network is built for' }, 1),
+  environment: false as const,
+};
 
 export const inspectCommand = defineCommand({
   name: 'inspect',
@@ -35,7 +48,8 @@ export const inspectCommand = defineCommand({
   arguments: [{ name: '<model|arch>', about: 'a .safetensors model, a .json spec, or a zoo name such as resnet18@0.25' }],
   settings: { data, input, classes },
   async run(context, values, [name = '']) {
-    if (values.data !== undefined && values.input !== undefined) throw new UsageError('--data and --input both say what the images are; give one of them');
+    if (values.data !== undefined && values.input !== undefined)
+      throw new UsageError('--data and --input both say what the images are; give one of them');
     const dataset = values.data === undefined ? undefined : await openData(values.data, values.classes ?? 10);
     const usual = usualGeometry(name);
     const { spec } = await openNetwork(name, dataset ?? { ...usual, ...values.input, classes: values.classes ?? usual.classes });
@@ -45,7 +59,8 @@ export const inspectCommand = defineCommand({
   },
 });
 
-const shapeText = (shape: Shape): string => (shape.kind === 'map' ? `${shape.channels}x${shape.height}x${shape.width}` : String(shape.features));
+const shapeText = (shape: Shape): string =>
+  shape.kind === 'map' ? `${shape.channels}x${shape.height}x${shape.width}` : String(shape.features);
 
 function describe(spec: NetworkSpec) {
   const layers = analyse(spec).nodes.map(({ node, outputShape, parameters, macs: nodeMacs }) => ({

@@ -18,7 +18,11 @@ const quickstartSettings = {
   classes,
   run,
   teacher: text({ flags: '--teacher <arch>', about: 'zoo name of the teacher' }, QUICKSTART.teacher),
-  teacherEpochs: { ...withDefault(epochs, QUICKSTART.teacherEpochs), flags: '--teacher-epochs <n>', about: "epochs of the teacher's training" },
+  teacherEpochs: {
+    ...withDefault(epochs, QUICKSTART.teacherEpochs),
+    flags: '--teacher-epochs <n>',
+    about: "epochs of the teacher's training",
+  },
   teacherLearningRate: {
     ...withDefault(learningRate, QUICKSTART.teacherLearningRate),
     flags: '--teacher-learning-rate <x>',
@@ -57,7 +61,18 @@ export const quickstartCommand = defineCommand({
 });
 
 function configurationOf(values: Resolved<typeof quickstartSettings>): Configuration {
-  const { run: _, data: name = 'mnist', teacher, teacherEpochs, teacherLearningRate, validation, views, constraint, stages, ...rest } = values;
+  const {
+    run: _,
+    data: name = 'mnist',
+    teacher,
+    teacherEpochs,
+    teacherLearningRate,
+    validation,
+    views,
+    constraint,
+    stages,
+    ...rest
+  } = values;
   return {
     ...rest,
     data: isDatasetName(name) ? name : resolve(name),

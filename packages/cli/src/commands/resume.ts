@@ -49,6 +49,8 @@ function parseJson(path: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new InputError(`${path} is damaged (${error instanceof Error ? error.message : String(error)}); remove it to have the end of the run done again`);
+    throw new InputError(
+      `${path} is damaged (${error instanceof Error ? error.message : String(error)}); remove it to have the end of the run done again`,
+    );
   }
 }

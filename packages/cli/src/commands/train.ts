@@ -17,8 +17,40 @@ import { augmentationOf, evaluateOn, fit, withImages } from '../workflow/network
 import { optimiserOf, scheduleOf } from '../workflow/optimiser.js';
 import { allIndices, checkBatch, divide } from '../workflow/split.js';
 
-const { data, classes, seed, epochs, batch, validation, learningRate, optimiser, schedule, momentum, weightDecay, cropPadding, flip, out, adapter } = settings;
-const trainSettings = { data, classes, seed, epochs, batch, validation, learningRate, optimiser, schedule, momentum, weightDecay, cropPadding, flip, out, adapter };
+const {
+  data,
+  classes,
+  seed,
+  epochs,
+  batch,
+  validation,
+  learningRate,
+  optimiser,
+  schedule,
+  momentum,
+  weightDecay,
+  cropPadding,
+  flip,
+  out,
+  adapter,
+} = settings;
+const trainSettings = {
+  data,
+  classes,
+  seed,
+  epochs,
+  batch,
+  validation,
+  learningRate,
+  optimiser,
+  schedule,
+  momentum,
+  weightDecay,
+  cropPadding,
+  flip,
+  out,
+  adapter,
+};
 type Values = Resolved<typeof trainSettings>;
 
 export const trainCommand = defineCommand({
@@ -60,11 +92,18 @@ async function trainAndSave(context: Context, values: Values, dataset: Dataset, 
   const gpu = await context.openGpu(values.adapter);
   const preprocessing: Preprocessing = source.preprocessing ?? { mean: dataset.mean, std: dataset.std };
   const parameters = await Parameters.create(gpu, spec, source.weights ?? initialWeights(spec, values.seed));
-  context.output.note(`training ${spec.name} (${count(parameterCount(spec))} parameters) on ${count(indices.length)} images of ${dataset.name}, ${values.epochs} epochs`);
+  context.output.note(
+    `training ${spec.name} (${count(parameterCount(spec))} parameters) on ${count(indices.length)} images of ${dataset.name}, ${values.epochs} epochs`,
+  );
   const progress = context.output.progress('training', 'samples');
   const augmentation = augmentationOf(values);
   const save = async (note: string): Promise<void> =>
-    saveModel(out, { spec, weights: await parameters.read(), preprocessing, training: { data: dataset.name, seed: String(values.seed), note } });
+    saveModel(out, {
+      spec,
+      weights: await parameters.read(),
+      preprocessing,
+      training: { data: dataset.name, seed: String(values.seed), note },
+    });
   let training: TrainingResult;
   try {
     training = await withImages(gpu, dataset.train, dataset, (images) =>

@@ -22,9 +22,15 @@ it('formats numbers', () => {
 });
 
 it('aligns tables', () => {
-  expect(table([{ title: 'name' }, { title: 'n', align: 'right' }], [['a', '1'], ['long name', '100']])).toBe(
-    'name         n\n---------  ---\na            1\nlong name  100\n',
-  );
+  expect(
+    table(
+      [{ title: 'name' }, { title: 'n', align: 'right' }],
+      [
+        ['a', '1'],
+        ['long name', '100'],
+      ],
+    ),
+  ).toBe('name         n\n---------  ---\na            1\nlong name  100\n');
 });
 
 it('keeps data and notes apart, and prints one document with --json', () => {

@@ -75,8 +75,11 @@ async function linked(from: string, to: string): Promise<boolean> {
 }
 
 function inUse(folder: string, holder: Holder | undefined): RunInUseError {
-  const who = holder === undefined ? 'an unreadable lock file' : `process ${holder.pid}${holder.host === hostname() ? '' : ` on ${holder.host}`}`;
-  return new RunInUseError(`${folder} is locked by ${who}; wait for it, or remove ${lockPath(folder)} when you know that nothing uses the run`);
+  const who =
+    holder === undefined ? 'an unreadable lock file' : `process ${holder.pid}${holder.host === hostname() ? '' : ` on ${holder.host}`}`;
+  return new RunInUseError(
+    `${folder} is locked by ${who}; wait for it, or remove ${lockPath(folder)} when you know that nothing uses the run`,
+  );
 }
 
 function parseHolder(content: string): Holder | undefined {

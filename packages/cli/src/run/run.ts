@@ -87,7 +87,9 @@ export class Run {
     const expected = this.current.teacherSha256;
     if (content === undefined) throw new InputError(`${path} is missing; the run needs the teacher that it began with`);
     if (sha256(content) !== expected) {
-      throw new InputError(`${path} has changed since the run began (SHA-256 ${sha256(content)}, then ${expected}); put the original back or begin a new run`);
+      throw new InputError(
+        `${path} has changed since the run began (SHA-256 ${sha256(content)}, then ${expected}); put the original back or begin a new run`,
+      );
     }
     return loadModel(path);
   }
@@ -133,7 +135,9 @@ async function readRecordText(folder: string): Promise<string> {
   try {
     return await readFile(join(folder, 'run.json'), 'utf8');
   } catch (error) {
-    throw new InputError(`${folder} is no run directory: its run.json cannot be read (${error instanceof Error ? error.message : String(error)})`);
+    throw new InputError(
+      `${folder} is no run directory: its run.json cannot be read (${error instanceof Error ? error.message : String(error)})`,
+    );
   }
 }
 

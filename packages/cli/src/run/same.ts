@@ -9,10 +9,14 @@ import { configurationSha256, type RunRecord } from './record.js';
 /** Before anything is opened. Throws UsageError. */
 export function checkSameConfiguration(folder: string, { configuration, configurationSha256: expected, versions }: RunRecord): void {
   if (configurationSha256(configuration) !== expected) {
-    throw new UsageError(`the configuration in ${folder}/run.json has changed since the run began; put it back, or begin a new run with the new one`);
+    throw new UsageError(
+      `the configuration in ${folder}/run.json has changed since the run began; put it back, or begin a new run with the new one`,
+    );
   }
   if (versions.n2n !== VERSION) {
-    throw new UsageError(`the run ${folder} was begun by n2n ${versions.n2n}, this is ${VERSION}; go on with that version, or begin a new run`);
+    throw new UsageError(
+      `the run ${folder} was begun by n2n ${versions.n2n}, this is ${VERSION}; go on with that version, or begin a new run`,
+    );
   }
 }
 

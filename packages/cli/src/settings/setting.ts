@@ -46,8 +46,8 @@ export function addSettings(command: Command, settings: Settings): Command {
 }
 
 function describeDefault({ fallback }: Setting<unknown>): string {
-  const empty = fallback === undefined || fallback === false || fallback === '' || (Array.isArray(fallback) && fallback.length === 0);
-  return empty ? '' : ` (default: ${Array.isArray(fallback) ? fallback.join(',') : String(fallback)})`;
+  if (typeof fallback === 'number' || (typeof fallback === 'string' && fallback !== '')) return ` (default: ${fallback})`;
+  return Array.isArray(fallback) && fallback.length > 0 ? ` (default: ${fallback.join(',')})` : '';
 }
 
 export interface Sources {

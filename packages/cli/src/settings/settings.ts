@@ -6,7 +6,10 @@ import { choice, choices, decimal, integer, numbers, optionalInteger, optionalTe
 export const common = {
   json: { ...toggle({ flags: '--json', about: 'one JSON document on stdout in place of text' }, false), environment: false as const },
   quiet: toggle({ flags: '--quiet', about: 'no notes and no progress on stderr' }, false),
-  config: optionalText({ flags: '--config <file>', about: 'JSON file with defaults for flags: {"epochs": 3}; variables N2N_EPOCHS and flags win over it' }),
+  config: optionalText({
+    flags: '--config <file>',
+    about: 'JSON file with defaults for flags: {"epochs": 3}; variables N2N_EPOCHS and flags win over it',
+  }),
 };
 
 export const adapter = text(
@@ -24,11 +27,7 @@ export const classes = integer({ flags: '--classes <n>', about: 'classes of a fo
 export const seed = integer({ flags: '--seed <n>', about: 'keys every random draw' }, 0, 1);
 export const epochs = integer({ flags: '--epochs <n>', about: 'passes over the training images' }, 1, TRAIN.epochs, 100_000);
 export const batch = integer({ flags: '--batch <n>', about: 'images a step' }, 1, TRAIN.batch, 65_536);
-export const validation = integer(
-  { flags: '--validation <n>', about: 'training images held out, the same number of each class' },
-  0,
-  0,
-);
+export const validation = integer({ flags: '--validation <n>', about: 'training images held out, the same number of each class' }, 0, 0);
 export const learningRate = decimal(
   { flags: '--learning-rate <x>', about: 'peak learning rate' },
   { least: 0, most: 100, above: true },
@@ -48,7 +47,11 @@ export const out = { ...optionalText({ flags: '--out <file>', about: 'model file
 export const run = { ...optionalText({ flags: '--run <folder>', about: 'run directory to create' }), environment: false as const };
 
 export const split = choice({ flags: '--split <name>', about: 'test or train' }, ['test', 'train'], 'test');
-export const mean = numbers({ flags: '--mean <x,..>', about: "mean a channel of pixels in 0..1, in place of the model's own" }, 'numbers separated by commas', () => true);
+export const mean = numbers(
+  { flags: '--mean <x,..>', about: "mean a channel of pixels in 0..1, in place of the model's own" },
+  'numbers separated by commas',
+  () => true,
+);
 export const std = numbers(
   { flags: '--std <x,..>', about: "standard deviation a channel, in place of the model's own" },
   'numbers above 0 separated by commas',
@@ -59,11 +62,18 @@ export const filter = text({ flags: '--filter <text>', about: 'only the cases wh
 /** The search and the final training of `compress`. */
 export const search = {
   seed,
-  stages: choices({ flags: '--stages <list>', about: 'what the search does, in order' }, ['removal', 'shrinkage'], ['removal', 'shrinkage']),
+  stages: choices(
+    { flags: '--stages <list>', about: 'what the search does, in order' },
+    ['removal', 'shrinkage'],
+    ['removal', 'shrinkage'],
+  ),
   updates: integer({ flags: '--updates <n>', about: 'policy updates a stage' }, 1, COMPRESS.updates, 100_000),
   rollouts: integer({ flags: '--rollouts <n>', about: 'candidates sampled an update' }, 2, COMPRESS.rollouts, 1000),
   epochs: integer({ flags: '--epochs <n>', about: "epochs of a candidate's training" }, 1, COMPRESS.epochs, 100_000),
-  constraint: texts({ flags: '--constraint <text>', about: 'a limit that the student must keep, such as "params<=50000"; may be repeated' }),
+  constraint: texts({
+    flags: '--constraint <text>',
+    about: 'a limit that the student must keep, such as "params<=50000"; may be repeated',
+  }),
   batch: { ...batch, fallback: COMPRESS.batch },
   learningRate: { ...learningRate, about: "candidates' learning rate (Adam)", fallback: COMPRESS.learningRate },
   weightDecay: { ...weightDecay, about: "candidates' L2 penalty", fallback: COMPRESS.weightDecay },
@@ -74,16 +84,23 @@ export const search = {
     { flags: '--validation <n>', about: `training images held out to judge candidates (default: a tenth, at most ${COMPRESS.validation})` },
     1,
   ),
-  views: optionalInteger({ flags: '--views <n>', about: `augmented views an image (default: ${COMPRESS.views} with augmentation, else 0)` }, 0),
+  views: optionalInteger(
+    { flags: '--views <n>', about: `augmented views an image (default: ${COMPRESS.views} with augmentation, else 0)` },
+    0,
+  ),
   cropPadding,
   flip,
   cohort: integer({ flags: '--cohort <n>', about: 'candidates trained side by side' }, 1, COMPRESS.cohort, 256),
   finalEpochs: integer({ flags: '--final-epochs <n>', about: "epochs of the best student's training" }, 1, COMPRESS.finalEpochs, 100_000),
   finalLearningRate: decimal(
-    { flags: '--final-learning-rate <x>', about: "its peak learning rate (Adam, one-cycle)" },
+    { flags: '--final-learning-rate <x>', about: 'its peak learning rate (Adam, one-cycle)' },
     { least: 0, most: 100, above: true },
     COMPRESS.finalLearningRate,
   ),
   finalWeightDecay: { ...weightDecay, flags: '--final-weight-decay <x>', about: 'its L2 penalty', fallback: COMPRESS.finalWeightDecay },
-  lambda: decimal({ flags: '--lambda <x>', about: "weight of the teacher's logits in the final loss: L_hard + lambda L_KD" }, { least: 0, most: 1e6 }, COMPRESS.lambda),
+  lambda: decimal(
+    { flags: '--lambda <x>', about: "weight of the teacher's logits in the final loss: L_hard + lambda L_KD" },
+    { least: 0, most: 1e6 },
+    COMPRESS.lambda,
+  ),
 };

@@ -27,7 +27,7 @@ export function usualGeometry(name: string): Geometry {
   return small ? { channels: 1, height: 28, width: 28, classes: 10 } : { channels: 3, height: 32, width: 32, classes: 10 };
 }
 
-export const isModelFile = (text: string): boolean => text.endsWith('.safetensors');
+const isModelFile = (text: string): boolean => text.endsWith('.safetensors');
 
 /** `geometry` is what a zoo network is built for. Throws UsageError for an unknown name, and what reading a file throws. */
 export async function openNetwork(text: string, geometry: Geometry = usualGeometry(text)): Promise<NetworkSource> {
@@ -71,4 +71,5 @@ export function checkFits(spec: NetworkSpec, data: Dataset): void {
   );
 }
 
-const describeGeometry = ({ channels, height, width, classes }: Geometry): string => `images of ${channels}x${height}x${width} in ${classes} classes`;
+const describeGeometry = ({ channels, height, width, classes }: Geometry): string =>
+  `images of ${channels}x${height}x${width} in ${classes} classes`;

@@ -27,10 +27,19 @@ export interface StepCase {
   readonly batch: number;
 }
 
-const stepCase = (kind: StepCase['kind'], arch: string, batch: number): StepCase => ({ name: `${kind}/${arch}/${batch}`, kind, arch, batch });
+const stepCase = (kind: StepCase['kind'], arch: string, batch: number): StepCase => ({
+  name: `${kind}/${arch}/${batch}`,
+  kind,
+  arch,
+  batch,
+});
 
 /** The cases; `mnist-cnn` and `resnet18` are those that other engines were measured with. */
-export const stepCases: readonly StepCase[] = [stepCase('step', 'mnist-cnn', 64), stepCase('eval', 'mnist-cnn', 500), stepCase('step', 'resnet18', 16)];
+export const stepCases: readonly StepCase[] = [
+  stepCase('step', 'mnist-cnn', 64),
+  stepCase('eval', 'mnist-cnn', 500),
+  stepCase('step', 'resnet18', 16),
+];
 
 /** Small enough that the weights stay finite however often a step is repeated. */
 const SGD: Sgd = { ...defaultSgd, learningRate: 1e-3, nesterov: false };
@@ -74,7 +83,12 @@ export async function prepareStep(gpu: Gpu, { name, kind, arch, batch }: StepCas
 }
 
 async function trainingPlan(gpu: Gpu, parameters: Parameters, feed: Feed, steps: number): Promise<TrainingPlan> {
-  const plan = await TrainingPlan.create(gpu, parameters, feed, { objective: { hard: { weight: 1, smoothing: 0 } }, optimiser: SGD, seed: SEED, steps });
+  const plan = await TrainingPlan.create(gpu, parameters, feed, {
+    objective: { hard: { weight: 1, smoothing: 0 } },
+    optimiser: SGD,
+    seed: SEED,
+    steps,
+  });
   gpu.write(plan.schedule, scheduleRows(SGD, { kind: 'constant' }, 0, steps, steps));
   return plan;
 }
@@ -87,7 +101,8 @@ function trainingMacs(spec: NetworkSpec): number {
 
 async function checkLoss(gpu: Gpu, totals: Slice, name: string): Promise<void> {
   const [lossSum = Number.NaN, , samples = 0] = await gpu.read(totals);
-  if (!Number.isFinite(lossSum) || samples === 0) throw new Error(`${name}: the loss is ${lossSum} over ${samples} samples; the steps compute nothing of use`);
+  if (!Number.isFinite(lossSum) || samples === 0)
+    throw new Error(`${name}: the loss is ${lossSum} over ${samples} samples; the steps compute nothing of use`);
 }
 
 function randomSplit({ channels, height, width, classes }: ReturnType<typeof usualGeometry>): Split {

@@ -138,7 +138,14 @@ function bestOf({ best, counts }: SearchOutcome): FinishedStudent {
   );
 }
 
-async function figuresOf(context: Context, gpu: Gpu, model: Model, images: DeviceImages, path: string, validationAccuracy: number): Promise<NetworkResult> {
+async function figuresOf(
+  context: Context,
+  gpu: Gpu,
+  model: Model,
+  images: DeviceImages,
+  path: string,
+  validationAccuracy: number,
+): Promise<NetworkResult> {
   const { spec, preprocessing } = model;
   const parameters = await Parameters.create(gpu, spec, model.weights);
   try {

@@ -8,7 +8,7 @@ import {
   Feed,
   keyedRandom,
   measureLatency,
-  Parameters,
+  type Parameters,
   stepsPerEpoch,
   train,
   type Augmentation,

@@ -1,5 +1,5 @@
 // result.json and the table that ends a run.
-import type { Constraint, SearchCounts } from '@n2n/agent';
+import type { Constraint } from '@n2n/agent';
 import { z } from 'zod';
 import { bytes, count, duration, magnitude, milliseconds, percent, times } from '../output/format.js';
 import { table } from '../output/table.js';
@@ -45,7 +45,6 @@ export const resultSchema = z.object({
 
 export type Result = z.infer<typeof resultSchema>;
 export type NetworkResult = z.infer<typeof networkSchema>;
-export type Counts = SearchCounts;
 
 /** Whether the finished student keeps a limit; its accuracy is that on the validation images, as in the search. */
 export function isMet({ metric, limit }: Constraint, { params, macs, validationAccuracy }: NetworkResult, tensorBytes: number): boolean {
@@ -66,17 +65,43 @@ export function isMet({ metric, limit }: Constraint, { params, macs, validationA
 /** The teacher beside the student, and what to try next. */
 export function readableResult(result: Result): string {
   const { teacher, student } = result;
-  const row = (what: string, show: (network: NetworkResult) => string, compare: string): string[] => [what, show(teacher), show(student), compare];
+  const row = (what: string, show: (network: NetworkResult) => string, compare: string): string[] => [
+    what,
+    show(teacher),
+    show(student),
+    compare,
+  ];
   const gain = (of: (network: NetworkResult) => number): string => times(of(teacher) / of(student));
   const drop = result.accuracyDropPoints;
   const rows = [
-    row('parameters', ({ params }) => count(params), gain(({ params }) => params)),
-    row('MACs an image', ({ macs }) => magnitude(macs), gain(({ macs }) => macs)),
+    row(
+      'parameters',
+      ({ params }) => count(params),
+      gain(({ params }) => params),
+    ),
+    row(
+      'MACs an image',
+      ({ macs }) => magnitude(macs),
+      gain(({ macs }) => macs),
+    ),
     row('test accuracy', ({ accuracy }) => percent(accuracy), `${drop > 0 ? '-' : '+'}${Math.abs(drop).toFixed(2)} points`),
-    row('file size', ({ fileBytes }) => bytes(fileBytes), gain(({ fileBytes }) => fileBytes)),
-    row('latency, batch 1', ({ latencyMs }) => milliseconds(latencyMs), gain(({ latencyMs }) => latencyMs)),
+    row(
+      'file size',
+      ({ fileBytes }) => bytes(fileBytes),
+      gain(({ fileBytes }) => fileBytes),
+    ),
+    row(
+      'latency, batch 1',
+      ({ latencyMs }) => milliseconds(latencyMs),
+      gain(({ latencyMs }) => latencyMs),
+    ),
   ];
-  const columns = [{ title: '' }, { title: 'teacher', align: 'right' }, { title: 'student', align: 'right' }, { title: '', align: 'right' }] as const;
+  const columns = [
+    { title: '' },
+    { title: 'teacher', align: 'right' },
+    { title: 'student', align: 'right' },
+    { title: '', align: 'right' },
+  ] as const;
   const missed = result.constraints.filter(({ met }) => !met).map(({ text }) => text);
   const [file] = student.files;
   return (

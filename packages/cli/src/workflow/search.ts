@@ -1,5 +1,14 @@
 // The agent's search, wired to the trainer: candidates in, outcomes out.
-import { fileSnapshot, openJournal, parseConstraint, runSearch, type Evaluate, type FinishedStudent, type Journal, type SearchResult } from '@n2n/agent';
+import {
+  fileSnapshot,
+  openJournal,
+  parseConstraint,
+  runSearch,
+  type Evaluate,
+  type FinishedStudent,
+  type Journal,
+  type SearchResult,
+} from '@n2n/agent';
 import { compileOpSet, type Gpu } from '@n2n/kernels';
 import { CandidateTrainer, paperAdam, type Augmentation, type DeviceImages, type Model, type TeacherTable } from '@n2n/trainer';
 import type { Context } from '../context.js';
@@ -43,7 +52,14 @@ export async function searchStudents(context: Context, gpu: Gpu, run: Run, mater
   }
 }
 
-async function searchWith(context: Context, gpu: Gpu, run: Run, material: SearchMaterial, trainer: CandidateTrainer, journal: Journal): Promise<SearchOutcome> {
+async function searchWith(
+  context: Context,
+  gpu: Gpu,
+  run: Run,
+  material: SearchMaterial,
+  trainer: CandidateTrainer,
+  journal: Journal,
+): Promise<SearchOutcome> {
   const { seed, stages, updates, rollouts, roundTo, constraint } = run.record.configuration;
   const view = new SearchView(context, run.record.configuration);
   const pipelines: { first: number | null; last: number | null } = { first: null, last: null };
@@ -59,7 +75,11 @@ async function searchWith(context: Context, gpu: Gpu, run: Run, material: Search
   };
   const result = await runSearch({
     teacher: { spec: material.model.spec, accuracy: material.accuracy },
-    ...{ seed, stages, updates, rollouts, roundTo },
+    seed,
+    stages,
+    updates,
+    rollouts,
+    roundTo,
     constraints: constraint.map(parseConstraint),
     evaluate,
     journal,
@@ -83,7 +103,11 @@ async function openTrainer(gpu: Gpu, configuration: Configuration, material: Sea
       objective: { mse: { weight: 1 } },
       optimiser: { ...paperAdam, learningRate, weightDecay },
       schedule: scheduleOf(schedule),
-      ...{ epochs, batch, views, seed, cohort },
+      epochs,
+      batch,
+      views,
+      seed,
+      cohort,
       preprocessing: material.model.preprocessing,
       ...(material.augmentation === undefined ? {} : { augmentation: material.augmentation }),
     },
@@ -107,7 +131,9 @@ class SearchView {
   }
 
   stage(name: string, choices: number): void {
-    this.#context.output.note(`search: layer ${name}, ${count(choices)} decisions${this.#best === '' ? '' : `; best so far ${this.#best}`}`);
+    this.#context.output.note(
+      `search: layer ${name}, ${count(choices)} decisions${this.#best === '' ? '' : `; best so far ${this.#best}`}`,
+    );
     this.#progress = this.#context.output.progress('search', 'candidates');
   }
 

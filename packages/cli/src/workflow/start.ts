@@ -14,7 +14,9 @@ export function checkConfiguration(configuration: Configuration, dataset: Datase
   const { constraint, validation, subset, seed, batch, views, cropPadding, flip } = configuration;
   for (const text of constraint) parseConstraint(text);
   if (views > 0 && cropPadding === 0 && !flip) {
-    throw new UsageError(`--views got ${views}, but without augmentation every view is the image itself; it needs --crop-padding or --flip, or 0`);
+    throw new UsageError(
+      `--views got ${views}, but without augmentation every view is the image itself; it needs --crop-padding or --flip, or 0`,
+    );
   }
   const options = { validation, classes: dataset.classes, seed };
   const { train } = divide(dataset.train, options);

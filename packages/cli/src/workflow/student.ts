@@ -44,7 +44,12 @@ export async function trainStudent(
       { signal: context.signal, progress: context.output.progress('student', 'samples') },
     );
     const path = run.path('best', 'student.safetensors');
-    const training = { teacher: teacher.spec.name, data: run.record.data.name, seed: String(seed), note: `${finalEpochs} epochs of distillation` };
+    const training = {
+      teacher: teacher.spec.name,
+      data: run.record.data.name,
+      seed: String(seed),
+      note: `${finalEpochs} epochs of distillation`,
+    };
     await saveModel(path, { spec, weights: await parameters.read(), preprocessing: teacher.preprocessing, training });
     return await reload(path, parameters);
   } finally {

@@ -23,7 +23,14 @@ import { fit } from './network.js';
 import { optimiserOf, scheduleOf } from './optimiser.js';
 
 /** The run's teacher, trained first when the run has a recipe and no teacher yet. */
-export async function obtainTeacher(context: Context, gpu: Gpu, run: Run, dataset: Dataset, images: DeviceImages, indices: Uint32Array): Promise<Model> {
+export async function obtainTeacher(
+  context: Context,
+  gpu: Gpu,
+  run: Run,
+  dataset: Dataset,
+  images: DeviceImages,
+  indices: Uint32Array,
+): Promise<Model> {
   const { configuration, teacherSha256 } = run.record;
   if (configuration.teacher.kind === 'recipe' && teacherSha256 === null) {
     await trainTeacher(context, gpu, run, configuration.teacher, dataset, images, indices);
@@ -45,7 +52,9 @@ async function trainTeacher(
   const { spec } = await openNetwork(recipe.arch, dataset);
   const { seed } = run.record.configuration;
   const preprocessing = { mean: dataset.mean, std: dataset.std };
-  context.output.note(`teacher: training ${spec.name} (${count(parameterCount(spec))} parameters) on ${count(indices.length)} images, ${recipe.epochs} epochs`);
+  context.output.note(
+    `teacher: training ${spec.name} (${count(parameterCount(spec))} parameters) on ${count(indices.length)} images, ${recipe.epochs} epochs`,
+  );
   const parameters = await Parameters.create(gpu, spec, initialWeights(spec, seed));
   try {
     await fit(
@@ -80,7 +89,12 @@ export async function logitsOf(
   gpu: Gpu,
   teacher: Parameters,
   images: DeviceImages,
-  options: { readonly indices: Uint32Array; readonly views: number; readonly augmentation: Augmentation | undefined; readonly model: Model },
+  options: {
+    readonly indices: Uint32Array;
+    readonly views: number;
+    readonly augmentation: Augmentation | undefined;
+    readonly model: Model;
+  },
 ): Promise<TeacherTable> {
   const { indices, views, augmentation, model } = options;
   const batch = Math.min(evaluationBatch(model.spec), indices.length);
