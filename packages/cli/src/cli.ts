@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { Command, CommanderError } from 'commander';
 import { z } from 'zod';
 import type { CommandDeclaration } from './command.js';
-import { commands } from './commands/index.js';
+import { commands, groupDescriptions } from './commands/index.js';
 import { Context, type CliEnvironment } from './context.js';
 import { describeError, EXIT, exitCodeOf, UsageError } from './errors.js';
 import { addSettings, resolveSettings, type Sources } from './settings/setting.js';
@@ -49,7 +49,7 @@ function buildProgram(environment: CliEnvironment, runner: Runner): Command {
 }
 
 function groupOf(program: Command, groups: Map<string, Command>, name: string): Command {
-  const group = groups.get(name) ?? program.command(name).description(`see n2n ${name} --help`);
+  const group = groups.get(name) ?? program.command(name).description(groupDescriptions[name] ?? '');
   groups.set(name, group);
   return group;
 }

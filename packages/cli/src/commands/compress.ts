@@ -11,7 +11,7 @@ import { adapter, classes, data, run, search } from '../settings/settings.js';
 import { openData } from '../sources/data.js';
 import { checkFits } from '../sources/network.js';
 import { carryOut } from '../workflow/compress.js';
-import { checkConfiguration, createRun } from '../workflow/start.js';
+import { checkConfiguration, createRun, defaultViews } from '../workflow/start.js';
 
 const compressSettings = { data, classes, run, ...search, adapter };
 
@@ -38,7 +38,6 @@ export const compressCommand = defineCommand({
 
 function configurationOf(values: Resolved<typeof compressSettings>, teacherPath: string, images: number): Configuration {
   const { run: _, data: name = '', validation, views, constraint, stages, ...rest } = values;
-  const augmented = values.cropPadding > 0 || values.flip;
   return {
     ...rest,
     data: isDatasetName(name) ? name : resolve(name),
@@ -46,6 +45,6 @@ function configurationOf(values: Resolved<typeof compressSettings>, teacherPath:
     stages: [...stages],
     constraint: [...constraint],
     validation: validation ?? Math.min(COMPRESS.validation, Math.max(1, Math.round(VALIDATION_FRACTION * images))),
-    views: views ?? (augmented ? COMPRESS.views : 0),
+    views: views ?? defaultViews(values),
   };
 }

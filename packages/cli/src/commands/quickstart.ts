@@ -9,7 +9,7 @@ import { adapter, classes, data, epochs, learningRate, run, search } from '../se
 import { openData } from '../sources/data.js';
 import { openNetwork } from '../sources/network.js';
 import { carryOut } from '../workflow/compress.js';
-import { checkConfiguration, createRun } from '../workflow/start.js';
+import { checkConfiguration, createRun, defaultViews } from '../workflow/start.js';
 import { isDatasetName } from '@n2n/trainer';
 import { resolve } from 'node:path';
 
@@ -80,6 +80,6 @@ function configurationOf(values: Resolved<typeof quickstartSettings>): Configura
     stages: [...stages],
     constraint: [...constraint],
     validation: validation ?? QUICKSTART.validation,
-    views: views ?? 0,
+    views: views ?? defaultViews(values),
   };
 }

@@ -35,11 +35,17 @@ export async function carryOut(context: Context, run: Run, dataset: Dataset, gpu
     if (error instanceof InterruptedError) {
       throw new InterruptedError(error.signalName, `${error.message}; everything up to here is saved, go on with n2n resume ${run.folder}`);
     }
-    if (isNew && !(error instanceof DeviceLostError) && !(await run.has('journal.jsonl'))) await run.abandon();
+    if (isNew && !(error instanceof DeviceLostError) && !(await holdsWork(run))) await run.abandon();
     throw error;
   } finally {
     await run.release();
   }
+}
+
+/** Whether the run has anything that took time: a teacher of its own, or a search that began. */
+async function holdsWork(run: Run): Promise<boolean> {
+  const { configuration, teacherSha256 } = run.record;
+  return (configuration.teacher.kind === 'recipe' && teacherSha256 !== null) || run.has('journal.jsonl');
 }
 
 /** The result's table was printed; this says by the exit code that the student is not what was asked for. */

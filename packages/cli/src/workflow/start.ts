@@ -2,12 +2,17 @@
 import type { Gpu } from '@n2n/kernels';
 import { parseConstraint } from '@n2n/agent';
 import type { Dataset } from '@n2n/trainer';
+import { COMPRESS } from '../budgets.js';
 import { UsageError } from '../errors.js';
 import { adapterRecord } from '../output/adapter.js';
 import { configurationSha256, sha256, type Configuration, type RunRecord } from '../run/record.js';
 import { Run } from '../run/run.js';
 import { VERSION } from '../version.js';
 import { checkBatch, choose, divide } from './split.js';
+
+/** How many views an image gets when --views does not say. */
+export const defaultViews = ({ cropPadding, flip }: { cropPadding: number; flip: boolean }): number =>
+  cropPadding > 0 || flip ? COMPRESS.views : 0;
 
 /** Throws what the search would throw later: UsageError, SelectionError, ConfigurationError. */
 export function checkConfiguration(configuration: Configuration, dataset: Dataset): void {
