@@ -9,16 +9,8 @@ import { plainBiasGradient, plainForward, plainInputGradient, plainWeightGradien
 import { conv2dBiasGradient, conv2dForward, conv2dInputGradient, conv2dWeightGradient } from './reference.js';
 import { errors, samples } from './samples.js';
 import { subgroupForward, subgroupInputGradient, subgroupWeightGradient } from './subgroup.js';
-import {
-  checkConv2d,
-  inputWords,
-  multiplyAddFlops,
-  outputPixels,
-  outputWords,
-  tapWords,
-  weightWords,
-  type Conv2dShape,
-} from './shape.js';
+import { winogradForward, winogradInputGradient } from './winograd.js';
+import { checkConv2d, inputWords, multiplyAddFlops, outputPixels, outputWords, tapWords, weightWords, type Conv2dShape } from './shape.js';
 
 export { outputSize, type Conv2dShape } from './shape.js';
 
@@ -73,7 +65,7 @@ export const conv2d: Op<Conv2dShape> = {
       flops: multiplyAddFlops,
       tolerance: 1e-5,
       reference: conv2dForward,
-      variants: [subgroupForward, plainForward],
+      variants: [winogradForward, subgroupForward, plainForward],
     },
     'input-gradient': {
       tensors: [dy, weight, { name: 'dx', role: 'out', type: f32, words: inputWords }],
@@ -81,7 +73,7 @@ export const conv2d: Op<Conv2dShape> = {
       tolerance: 1e-5,
       reference: conv2dInputGradient,
       differentiates: { pass: 'forward', cotangents: { dy: 'y' }, gradients: { dx: 'x' } },
-      variants: [subgroupInputGradient, plainInputGradient],
+      variants: [winogradInputGradient, subgroupInputGradient, plainInputGradient],
     },
     'weight-gradient': {
       tensors: [x, dy, { name: 'dweight', role: 'out', type: f32, words: weightWords }],

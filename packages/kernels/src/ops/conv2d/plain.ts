@@ -13,23 +13,35 @@ const MOST_SPLITS = 256;
 export const workgroupsOf = (invocations: number, device: DeviceTraits): readonly [number, number, number] =>
   spread(Math.ceil(invocations / INVOCATIONS_PER_WORKGROUP), device.maxWorkgroups);
 
-/** The common tail of the uniforms: window, steps, top and left padding. */
-export const windowOf = ({ kernel, stride, padding }: Conv2dShape): number[] => [...kernel, ...stride, padding[0], padding[1]];
+/** The common head of the uniforms: image, depths, output, window, steps, top and left padding. */
+export const sizesOf = (shape: Conv2dShape, depths: readonly number[]): number[] => [
+  shape.height,
+  shape.width,
+  ...depths,
+  ...outputSize(shape),
+  ...shape.kernel,
+  ...shape.stride,
+  shape.padding[0],
+  shape.padding[1],
+];
+
+/** Channels and filters in vec4f. */
+export const vectorsOf = ({ channels, filters }: Conv2dShape): readonly [number, number] => [padded(channels) / 4, padded(filters) / 4];
 
 export const plainForward: Variant<Conv2dShape> = {
   name: 'plain',
   usable: () => true,
   dispatches(shape, device) {
-    const { height, width, channels, filters, groups } = shape;
+    const { channels, filters, groups } = shape;
     const pixels = outputPixels(shape);
     const bind = ['x', 'weight', shape.bias ? 'bias' : 'weight', 'y'];
     if (groups === 1) {
-      const vectors = [padded(channels) / 4, padded(filters) / 4] as const;
+      const vectors = vectorsOf(shape);
       return [
         {
           wgsl: new URL('./forward.plain.wgsl', import.meta.url),
           bind,
-          uniforms: [height, width, ...vectors, ...outputSize(shape), ...windowOf(shape), pixels, Number(shape.bias)],
+          uniforms: [...sizesOf(shape, vectors), pixels, Number(shape.bias)],
           workgroups: workgroupsOf(Math.ceil(pixels / PIXELS_PER_INVOCATION) * vectors[1], device),
         },
       ];
@@ -38,7 +50,7 @@ export const plainForward: Variant<Conv2dShape> = {
       {
         wgsl: new URL('./forward.grouped.wgsl', import.meta.url),
         bind,
-        uniforms: [height, width, channels, filters, ...outputSize(shape), ...windowOf(shape), pixels, groups, Number(shape.bias)],
+        uniforms: [...sizesOf(shape, [channels, filters]), pixels, groups, Number(shape.bias)],
         workgroups: workgroupsOf(outputWords(shape) / 4, device),
       },
     ];
@@ -53,12 +65,12 @@ export const plainInputGradient: Variant<Conv2dShape> = {
     const pixels = batch * height * width;
     const bind = ['dy', 'weight', 'dx'];
     if (groups === 1) {
-      const vectors = [padded(channels) / 4, padded(filters) / 4] as const;
+      const vectors = vectorsOf(shape);
       return [
         {
           wgsl: new URL('./input-gradient.plain.wgsl', import.meta.url),
           bind,
-          uniforms: [height, width, ...vectors, ...outputSize(shape), ...windowOf(shape), pixels],
+          uniforms: [...sizesOf(shape, vectors), pixels],
           workgroups: workgroupsOf(Math.ceil(pixels / PIXELS_PER_INVOCATION) * vectors[0], device),
         },
       ];
@@ -67,7 +79,7 @@ export const plainInputGradient: Variant<Conv2dShape> = {
       {
         wgsl: new URL('./input-gradient.grouped.wgsl', import.meta.url),
         bind,
-        uniforms: [height, width, channels, filters, ...outputSize(shape), ...windowOf(shape), pixels, groups],
+        uniforms: [...sizesOf(shape, [channels, filters]), pixels, groups],
         workgroups: workgroupsOf(inputWords(shape) / 4, device),
       },
     ];
@@ -105,10 +117,10 @@ export const plainWeightGradient: Variant<Conv2dShape> = {
     return splits === 1 ? 0 : splits * weightWords(shape);
   },
   dispatches(shape, device) {
-    const { height, width, channels, filters, groups } = shape;
+    const { channels, filters, groups } = shape;
     const grouped = groups > 1;
     const { each, splits } = weightSplit(shape);
-    const depths = grouped ? [channels, filters] : [padded(channels) / 4, padded(filters) / 4];
+    const depths = grouped ? [channels, filters] : vectorsOf(shape);
     const rows = shape.batch * outputSize(shape)[0];
     return [
       {
@@ -116,7 +128,7 @@ export const plainWeightGradient: Variant<Conv2dShape> = {
           ? new URL('./weight-gradient.grouped.wgsl', import.meta.url)
           : new URL('./weight-gradient.plain.wgsl', import.meta.url),
         bind: ['x', 'dy', splits === 1 ? 'dweight' : 'scratch'],
-        uniforms: [height, width, ...depths, ...outputSize(shape), ...windowOf(shape), rows, each, splits, ...(grouped ? [groups] : [])],
+        uniforms: [...sizesOf(shape, depths), rows, each, splits, ...(grouped ? [groups] : [])],
         workgroups: workgroupsOf((splits * weightWords(shape)) / (grouped ? 1 : 16), device),
       },
       ...sumPartials('dweight', weightWords(shape), splits, device),

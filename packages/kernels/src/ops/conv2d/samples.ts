@@ -39,6 +39,9 @@ export const samples: readonly Conv2dShape[] = [
   { ...base, batch: 4, height: 16, width: 16, channels: 4, filters: 4 },
   { ...base, batch: 1, height: 8, width: 8, channels: 8, filters: 68 },
   { ...base, channels: 30, filters: 32, height: 5, width: 6 },
+  // Channels enough for Winograd's algorithm, with odd counts, ragged tiles and uneven padding.
+  { ...base, channels: 64, filters: 67, height: 4, width: 7, bias: true },
+  { ...base, batch: 1, channels: 65, filters: 64, height: 4, width: 6, padding: [0, 3, 2, 1] },
   // Depthwise, with multiplier 2, grouped with odd counts, strided.
   { ...base, groups: 8, bias: true },
   { ...base, channels: 5, filters: 10, groups: 5, stride: [2, 2] },

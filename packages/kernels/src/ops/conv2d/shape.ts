@@ -22,10 +22,7 @@ export interface Conv2dShape {
 /** Height and width of the output: floor((size + padding - kernel) / stride) + 1; below 1 when the window does not fit. */
 export function outputSize({ height, width, kernel, stride, padding }: Conv2dShape): readonly [number, number] {
   const [top, left, bottom, right] = padding;
-  return [
-    Math.floor((height + top + bottom - kernel[0]) / stride[0]) + 1,
-    Math.floor((width + left + right - kernel[1]) / stride[1]) + 1,
-  ];
+  return [Math.floor((height + top + bottom - kernel[0]) / stride[0]) + 1, Math.floor((width + left + right - kernel[1]) / stride[1]) + 1];
 }
 
 /** Output pixels of the whole batch: N OH OW. */
@@ -38,8 +35,7 @@ export function outputPixels(shape: Conv2dShape): number {
 export const tapWords = ({ channels, groups }: Conv2dShape): number => (groups === 1 ? padded(channels) : channels / groups);
 
 /** Words of the weight tensor: [F4][KH][KW][C4], with groups [F4][KH][KW][C / groups]; a multiple of 4 as F4 is. */
-export const weightWords = (shape: Conv2dShape): number =>
-  padded(shape.filters) * shape.kernel[0] * shape.kernel[1] * tapWords(shape);
+export const weightWords = (shape: Conv2dShape): number => padded(shape.filters) * shape.kernel[0] * shape.kernel[1] * tapWords(shape);
 
 export const inputWords = ({ batch, height, width, channels }: Conv2dShape): number => batch * height * width * padded(channels);
 
@@ -71,5 +67,6 @@ export function checkConv2d(shape: Conv2dShape): void {
 }
 
 function requireInteger(name: string, value: number, least: number): void {
-  if (!Number.isInteger(value) || value < least) throw new ShapeError('conv2d', `${name} is ${value}; it must be an integer of at least ${least}`);
+  if (!Number.isInteger(value) || value < least)
+    throw new ShapeError('conv2d', `${name} is ${value}; it must be an integer of at least ${least}`);
 }

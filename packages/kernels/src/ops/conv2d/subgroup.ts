@@ -1,11 +1,11 @@
 // The dispatches of conv2d's `subgroup` variants: matrix products held in registers, one operand loaded once a subgroup and
 // broadcast. A load costs a software adapter as much as tens of multiply-adds, so all that counts is reuse.
 import { padded, spread, type DeviceTraits, type Variant } from '../op.js';
-import { sumPartials, windowOf } from './plain.js';
+import { sizesOf, sumPartials, vectorsOf } from './plain.js';
 import { outputPixels, outputSize, weightWords, type Conv2dShape } from './shape.js';
 
 /** Pixels that one lane owns in the forward pass and the input gradient. */
-const PIXELS_PER_LANE = 4;
+export const TILE_PIXELS_PER_LANE = 4;
 /** Workgroups wanted at least when a weight gradient's sum over pixels is split: some tens for each core. */
 const WANTED_WORKGROUPS = 192;
 /** A split sums at least this many pixels, as each split writes and reads a copy of the weights. */
@@ -29,30 +29,29 @@ function tileRows(words: number): number {
   return TILES.reduce((best, tile) => (time(tile) < time(best) ? tile : best)).rows;
 }
 
-const constants = (words: number, { subgroupSize }: DeviceTraits): Record<string, number> => ({
+/** Constants of the kernels for `words` rows. */
+export const tileConstants = (words: number, { subgroupSize }: DeviceTraits): Record<string, number> => ({
   SUBGROUP: subgroupSize,
   ROWS: tileRows(words),
 });
 
-const tiles = (words: number): number => Math.ceil(words / tileRows(words));
+/** Tiles that cover `words` rows. */
+export const tilesOf = (words: number): number => Math.ceil(words / tileRows(words));
 
 export const subgroupForward: Variant<Conv2dShape> = {
   name: 'subgroup',
   usable,
   dispatches(shape, device) {
-    const { height, width, channels, filters } = shape;
+    const { filters } = shape;
     const pixels = outputPixels(shape);
     return [
       {
         wgsl: new URL('./forward.subgroup.wgsl', import.meta.url),
-        constants: constants(padded(filters), device),
+        constants: tileConstants(padded(filters), device),
         bind: ['x', 'weight', shape.bias ? 'bias' : 'weight', 'y'],
-        uniforms: [
-          ...[height, width, padded(channels) / 4, padded(filters) / 4, ...outputSize(shape), ...windowOf(shape)],
-          ...[pixels, Number(shape.bias)],
-        ],
+        uniforms: [...sizesOf(shape, vectorsOf(shape)), pixels, Number(shape.bias)],
         workgroups: spread(
-          Math.ceil(pixels / (PIXELS_PER_LANE * device.subgroupSize)) * tiles(padded(filters)),
+          Math.ceil(pixels / (TILE_PIXELS_PER_LANE * device.subgroupSize)) * tilesOf(padded(filters)),
           device.maxWorkgroups,
         ),
       },
@@ -64,22 +63,19 @@ export const subgroupInputGradient: Variant<Conv2dShape> = {
   name: 'subgroup',
   usable,
   dispatches(shape, device) {
-    const { batch, height, width, channels, filters, stride } = shape;
+    const { batch, height, width, channels, stride } = shape;
     const grid = [Math.ceil(height / stride[0]), Math.ceil(width / stride[1])] as const;
     const pixels = batch * grid[0] * grid[1];
     const [x, y] = spread(
-      Math.ceil(pixels / (PIXELS_PER_LANE * device.subgroupSize)) * tiles(padded(channels)),
+      Math.ceil(pixels / (TILE_PIXELS_PER_LANE * device.subgroupSize)) * tilesOf(padded(channels)),
       device.maxWorkgroups,
     );
     return [
       {
         wgsl: new URL('./input-gradient.subgroup.wgsl', import.meta.url),
-        constants: constants(padded(channels), device),
+        constants: tileConstants(padded(channels), device),
         bind: ['dy', 'weight', 'dx'],
-        uniforms: [
-          ...[height, width, padded(channels) / 4, padded(filters) / 4, ...outputSize(shape), ...windowOf(shape)],
-          ...[...grid, pixels],
-        ],
+        uniforms: [...sizesOf(shape, vectorsOf(shape)), ...grid, pixels],
         workgroups: [x, y, stride[0] * stride[1]],
       },
     ];
@@ -106,7 +102,7 @@ interface Cut {
 function cut(shape: Conv2dShape, device: DeviceTraits): Cut {
   const [outHeight, outWidth] = outputSize(shape);
   const vectors = weightWords(shape) / padded(shape.filters) / 4;
-  const tileCount = Math.ceil(vectors / device.subgroupSize) * tiles(padded(shape.filters));
+  const tileCount = Math.ceil(vectors / device.subgroupSize) * tilesOf(padded(shape.filters));
   const segment = Math.min(LONGEST_SEGMENT, padded(outWidth));
   const segmentsPerRow = Math.ceil(outWidth / segment);
   const segments = shape.batch * outHeight * segmentsPerRow;
@@ -126,17 +122,14 @@ export const subgroupWeightGradient: Variant<Conv2dShape> = {
   dispatches(original, device) {
     const shape = flattened(original);
     const { segment, segmentsPerRow, segments, segmentsPerSplit, splits, tiles: tileCount } = cut(shape, device);
-    const { height, width, channels, filters } = shape;
+    const { filters } = shape;
     const [x, y] = spread(tileCount, device.maxWorkgroups);
     return [
       {
         wgsl: new URL('./weight-gradient.subgroup.wgsl', import.meta.url),
-        constants: constants(padded(filters), device),
+        constants: tileConstants(padded(filters), device),
         bind: ['x', 'dy', splits === 1 ? 'dweight' : 'scratch'],
-        uniforms: [
-          ...[height, width, padded(channels) / 4, padded(filters) / 4, ...outputSize(shape), ...windowOf(shape)],
-          ...[segment, segmentsPerRow, segments, segmentsPerSplit],
-        ],
+        uniforms: [...sizesOf(shape, vectorsOf(shape)), segment, segmentsPerRow, segments, segmentsPerSplit],
         workgroups: [x, y, splits],
       },
       ...sumPartials('dweight', weightWords(shape), splits, device),
