@@ -9,7 +9,7 @@ import { TILE_PIXELS_PER_LANE, tileConstants, tilesOf } from './subgroup.js';
 const POINTS = 16;
 /** vec4f between planes beyond their contents: else planes a power of two apart would fall into the same cache lines. */
 const PLANE_GAP = 12;
-/** Measured on lavapipe against `subgroup`: 0.8 times as fast with 32 channels, 1.1 with 64, 1.5 with 128 and more. */
+/** Speed against `subgroup` on lavapipe, over noisy runs: 0.8 with 32 channels, 0.8 to 1.3 with 64, 1.1 to 1.7 with 128. */
 const LEAST_CHANNELS = 64;
 /** Least saving of multiplications that pays for the transforms; ragged tiles of small images lose some of the 2.25. */
 const LEAST_SAVING = 1.6;
