@@ -53,5 +53,5 @@ export const QUICKSTART = {
 /** Share of a small data set's training images that becomes validation. */
 export const VALIDATION_FRACTION = 0.1;
 
-/** `n2n bench`: timed repetitions of each case, and untimed steps before them. */
-export const BENCH = { repetitions: 9, stepWarmup: 1 } as const;
+/** `n2n bench`: timed repetitions of each case. */
+export const BENCH = { repetitions: 9 } as const;

@@ -1,5 +1,6 @@
 // n2n bench ops, n2n bench step: how fast the kernels and whole steps are on this adapter.
-import { measureAll, opBenchCases, runOpBench, type BenchProgress, type Measurement } from '@n2n/kernels';
+import { runStepBench, stepCases } from '@n2n/benchmarks';
+import { opBenchCases, runOpBench, type BenchProgress, type Measurement } from '@n2n/kernels';
 import { BENCH } from '../budgets.js';
 import { defineCommand } from '../command.js';
 import type { Context } from '../context.js';
@@ -9,7 +10,6 @@ import { milliseconds } from '../output/format.js';
 import { table } from '../output/table.js';
 import { integer } from '../settings/kinds.js';
 import { adapter, filter } from '../settings/settings.js';
-import { prepareStep, stepCases, type PreparedStep } from '../workflow/bench-step.js';
 
 const repetitions = integer(
   { flags: '--repetitions <n>', about: 'timed repetitions of each case, in turns' },
@@ -37,22 +37,11 @@ export const benchStepCommand = defineCommand({
   about: 'speed of whole training and evaluation steps',
   settings,
   async run(context, values) {
-    const cases = stepCases.filter(({ name }) => name.includes(values.filter));
     checkFilter(values.filter, stepCases);
     const gpu = await context.openGpu(values.adapter);
-    const prepared: PreparedStep[] = [];
-    try {
-      for (const stepCase of cases) prepared.push(await prepareStep(gpu, stepCase));
-      const results = await measureAll(
-        gpu,
-        prepared.map(({ benchCase }) => benchCase),
-        { repetitions: values.repetitions, warmup: BENCH.stepWarmup, signal: context.signal, onProgress: reporter(context) },
-      );
-      for (const step of prepared) await step.check();
-      report(context, adapterRecord(gpu.adapter), results);
-    } finally {
-      for (const step of prepared) await step.destroy();
-    }
+    const { filter: part, repetitions: count } = values;
+    const results = await runStepBench(gpu, { filter: part, repetitions: count, signal: context.signal, onProgress: reporter(context) });
+    report(context, adapterRecord(gpu.adapter), results);
   },
 });
 
