@@ -1,7 +1,7 @@
 // The stages of a search: which decisions, which policy, how fast it learns. A further action space or policy is one entry.
 import type { NetworkSpec } from '@n2n/trainer/network';
 import type { Problem } from './actions/problem.js';
-import { removalProblem, removalSizes } from './actions/removal.js';
+import { KEEP_PRIOR, removalProblem, removalSizes } from './actions/removal.js';
 import { shrinkageProblem, shrinkageSizes } from './actions/shrinkage.js';
 import { AutoregressivePolicy } from './policies/autoregressive.js';
 import { BidirectionalPolicy } from './policies/bidirectional.js';
@@ -29,7 +29,7 @@ export const stages: Readonly<Record<StageName, Stage>> = {
   removal: {
     learningRate: 0.003,
     problem: (spec) => removalProblem(spec),
-    policy: (random) => new BidirectionalPolicy(removalSizes.stateSize, removalSizes.actions, random),
+    policy: (random) => new BidirectionalPolicy(removalSizes.stateSize, removalSizes.actions, random, { prior: [KEEP_PRIOR, 0] }),
   },
   shrinkage: {
     learningRate: 0.01,

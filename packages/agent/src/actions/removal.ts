@@ -9,6 +9,12 @@ import type { Problem } from './problem.js';
 export const KEEP = 0;
 export const REMOVE = 1;
 
+/**
+ * Added to the logit of `keep` before any learning: a fresh policy keeps a layer with probability 0.73. An even coin removes
+ * half of all layers, activations and normalisation included, and what is left seldom trains (docs/decisions/0002).
+ */
+export const KEEP_PRIOR = 1;
+
 export const removalSizes = { stateSize: LAYER_STATE_SIZE, actions: 2 } as const;
 
 export function removalProblem(spec: NetworkSpec): Problem {
@@ -28,7 +34,8 @@ export function removalProblem(spec: NetworkSpec): Problem {
 }
 
 /**
- * Layers that may go. Always kept: the first layer, the last, strided convolutions, linear and average-pool layers (METHOD);
+ * Layers that may go. Always kept: the first layer, the last, linear and average-pool layers, and whatever has a stride
+ * - strided convolutions (METHOD), and max-pools, without which a student costs more than its teacher (docs/decisions/0002);
  * what joins branches or turns a map into a vector, as no other layer can stand in for it; and projections of shortcuts,
  * which follow from what is left.
  */
@@ -43,5 +50,5 @@ function freeNodes(spec: NetworkSpec): ReadonlySet<string> {
 function alwaysKept({ type, attributes }: NodeSpec): boolean {
   if (type === 'linear' || type === 'average-pool' || type === 'global-average-pool') return true;
   const stride = attributes['stride'];
-  return type === 'conv2d' && Array.isArray(stride) && stride.some((step) => step > 1);
+  return Array.isArray(stride) && stride.some((step) => step > 1);
 }

@@ -30,15 +30,16 @@ export function addInto(target: Float64Array, source: Float64Array): void {
   for (let i = 0; i < target.length; i++) target[i] = target[i]! + source[i]!;
 }
 
-/** A fully connected layer, W [outputs, inputs] and b [outputs] drawn from U(-1/sqrt(inputs), 1/sqrt(inputs)). */
+/** A fully connected layer, W [outputs, inputs] and b [outputs] drawn from U(-1/sqrt(inputs), 1/sqrt(inputs)); `prior` [outputs] is added to b. */
 export class Linear {
   readonly #weight: Matrix;
   readonly #bias: Matrix;
 
-  constructor(parameters: ParameterSet, name: string, inputs: number, outputs: number) {
+  constructor(parameters: ParameterSet, name: string, inputs: number, outputs: number, prior: readonly number[] = []) {
     const bound = 1 / Math.sqrt(inputs);
     this.#weight = parameters.create(`${name}.weight`, outputs, inputs, bound);
     this.#bias = parameters.create(`${name}.bias`, outputs, 1, bound);
+    prior.forEach((value, i) => (this.#bias.values[i] = this.#bias.values[i]! + value));
   }
 
   /** x [inputs] to y [outputs]. */

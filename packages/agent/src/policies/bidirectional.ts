@@ -19,12 +19,12 @@ export class BidirectionalPolicy implements Policy {
   readonly #head: Linear;
   readonly #hidden: number;
 
-  /** `hidden` units a direction, `layers` stacked; `random` draws the initial weights. */
+  /** `hidden` units a direction, `layers` stacked; `random` draws the initial weights; `prior` [actions] is added to the logits at the start. */
   constructor(
     readonly stateSize: number,
     readonly actions: number,
     random: KeyedRandom,
-    { hidden = 30, layers = 2 }: { hidden?: number; layers?: number } = {},
+    { hidden = 30, layers = 2, prior = [] }: { hidden?: number; layers?: number; prior?: readonly number[] } = {},
   ) {
     this.parameters = new ParameterSet(random);
     this.#hidden = hidden;
@@ -35,7 +35,7 @@ export class BidirectionalPolicy implements Policy {
         backward: new Lstm(this.parameters, `lstm${l}.backward`, inputs, hidden),
       };
     });
-    this.#head = new Linear(this.parameters, 'head', 2 * hidden, actions);
+    this.#head = new Linear(this.parameters, 'head', 2 * hidden, actions, prior);
   }
 
   sample(episode: Episode, uniform: (step: number) => number): Trajectory {

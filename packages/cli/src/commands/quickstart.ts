@@ -29,6 +29,7 @@ const quickstartSettings = {
     about: "the teacher's peak learning rate",
   },
   ...search,
+  batch: withDefault(search.batch, QUICKSTART.batch),
   updates: withDefault(search.updates, QUICKSTART.updates),
   rollouts: withDefault(search.rollouts, QUICKSTART.rollouts),
   epochs: withDefault(search.epochs, QUICKSTART.epochs),
@@ -78,7 +79,7 @@ function configurationOf(values: Resolved<typeof quickstartSettings>): Configura
     data: isDatasetName(name) ? name : resolve(name),
     teacher: { kind: 'recipe', arch: teacher, epochs: teacherEpochs, batch: QUICKSTART.teacherBatch, learningRate: teacherLearningRate },
     stages: [...stages],
-    constraint: [...constraint],
+    constraint: constraint.length > 0 ? [...constraint] : [...QUICKSTART.constraint],
     validation: validation ?? QUICKSTART.validation,
     views: views ?? defaultViews(values),
   };

@@ -3,12 +3,13 @@ import { type NetworkSpec, SpecError } from '../spec.js';
 import { suggestion } from '../suggest.js';
 import { Builder, type ZooContext, type ZooInput } from './builder.js';
 import { resnet18, resnet34, resnet50 } from './resnet.js';
-import { lenet5, mnistCnn, plain6, plain8 } from './small.js';
+import { lenet5, mnistCnn, plain5, plain6, plain8 } from './small.js';
 import { vgg } from './vgg.js';
 
 const zoo: ReadonlyMap<string, (context: ZooContext) => void> = new Map([
   ['lenet5', lenet5],
   ['mnist-cnn', mnistCnn],
+  ['plain-5', plain5],
   ['plain-6', plain6],
   ['plain-8', plain8],
   ['vgg11', vgg(11)],

@@ -22,6 +22,7 @@ describe('trained parameters', () => {
     ['lenet5', 61_706],
     // Convolutions, batch-norms (weight and bias), linear.
     ['mnist-cnn', 9 * (1 * 16 + 16 * 32 + 32 * 64) + 2 * (16 + 32 + 64) + 64 * 10 + 10],
+    ['plain-5', 246_394],
     ['plain-6', 283_386],
     ['plain-8', 295_002],
   ])('%s has %i at 1x28x28', (name, count) => {
