@@ -9,6 +9,7 @@ import { plainBiasGradient, plainForward, plainInputGradient, plainWeightGradien
 import { conv2dBiasGradient, conv2dForward, conv2dInputGradient, conv2dWeightGradient } from './reference.js';
 import { errors, samples } from './samples.js';
 import { subgroupForward, subgroupInputGradient, subgroupWeightGradient } from './subgroup.js';
+import { tapsForward, tapsWeightGradient } from './taps.js';
 import { winogradForward, winogradInputGradient } from './winograd.js';
 import { checkConv2d, inputWords, multiplyAddFlops, outputPixels, outputWords, tapWords, weightWords, type Conv2dShape } from './shape.js';
 
@@ -65,7 +66,7 @@ export const conv2d: Op<Conv2dShape> = {
       flops: multiplyAddFlops,
       tolerance: 1e-5,
       reference: conv2dForward,
-      variants: [winogradForward, subgroupForward, plainForward],
+      variants: [winogradForward, tapsForward, subgroupForward, plainForward],
     },
     'input-gradient': {
       tensors: [dy, weight, { name: 'dx', role: 'out', type: f32, words: inputWords }],
@@ -81,7 +82,7 @@ export const conv2d: Op<Conv2dShape> = {
       tolerance: 1e-5,
       reference: conv2dWeightGradient,
       differentiates: { pass: 'forward', cotangents: { dy: 'y' }, gradients: { dweight: 'weight' } },
-      variants: [subgroupWeightGradient, plainWeightGradient],
+      variants: [tapsWeightGradient, subgroupWeightGradient, plainWeightGradient],
     },
     'bias-gradient': {
       tensors: [dy, { name: 'dbias', role: 'out', type: f32, words: ({ filters }) => padded(filters) }],
