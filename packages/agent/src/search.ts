@@ -2,7 +2,7 @@
 // before, reward, learn, write down (METHOD; DESIGN section 7). It is handed `evaluate` and knows of no device.
 import { macs, modelBytes, parameterCount, specHash, type NetworkSpec } from '@n2n/trainer/network';
 import type { Problem } from './actions/problem.js';
-import { DEGENERATE_REWARD, judge } from './degenerate.js';
+import { DEGENERATE_REWARD, judge, type Costs } from './degenerate.js';
 import type { Candidate, Evaluate, Outcome } from './evaluate.js';
 import { type Journal, JournalError } from './journal.js';
 import {
@@ -94,6 +94,7 @@ interface Sampled {
 class Search {
   readonly #options: SearchOptions;
   readonly #teacher: TeacherMeasures;
+  readonly #costs: Costs;
   readonly #ledger: Ledger;
   readonly #journal: Journal;
   /** Outcomes that the journal holds beyond the snapshot: those of a lost half-update are not trained again. */
@@ -106,6 +107,7 @@ class Search {
       throw new ConfigurationError(`the teacher's accuracy is ${teacher.accuracy}; the reward needs a fraction above 0, at most 1`);
     }
     this.#teacher = { params: parameterCount(teacher.spec), accuracy: teacher.accuracy };
+    this.#costs = { params: this.#teacher.params, macs: macs(teacher.spec) };
     this.#ledger = new Ledger(this.#teacher, this.#options.constraints);
     this.#journal = journal;
   }
@@ -201,7 +203,7 @@ class Search {
   }
 
   #studentOf(problem: Problem, actions: readonly number[]): Sampled {
-    const student = judge(problem.apply(actions), this.#teacher.params);
+    const student = judge(problem.apply(actions), this.#costs);
     if (student.kind === 'degenerate') return { actions, candidate: undefined, reason: student.reason };
     return { actions, candidate: { spec: student.spec, hash: specHash(student.spec) }, reason: undefined };
   }

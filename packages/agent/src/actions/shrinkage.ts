@@ -1,5 +1,6 @@
-// Stage 2, layer shrinkage: each layer's kernel, stride, padding and width scaled by one of 0.1, 0.2, ..., 1.0, one decision a
-// layer and attribute (METHOD, "Stage 2"). Widths that the graph couples are one decision, made by their first producer.
+// Stage 2, layer shrinkage: each layer's kernel, padding and width scaled by one of 0.1, 0.2, ..., 1.0, one decision a layer and
+// attribute (METHOD, "Stage 2"). The paper scales strides as well; a smaller stride makes every map behind it larger, so here
+// strides stay (docs/decisions/0002). Widths that the graph couples are one decision, made by their first producer.
 import {
   channelGroups,
   nodeTypeOf,
@@ -36,7 +37,7 @@ interface Decision {
   readonly minimum: number;
   /** For widths: the coupled channels that the decision is about. */
   readonly group: ChannelGroup | undefined;
-  /** Decided elsewhere: a coupled width that another layer decides, a projection that follows, the logits. */
+  /** Not free: a coupled width that another layer decides, a projection that follows, the logits, a stride. */
   readonly fixed: boolean;
 }
 
@@ -72,7 +73,7 @@ function findDecisions(spec: NetworkSpec): Decision[] {
         const kind = KINDS.find((name) => name === attribute);
         if (kind === undefined)
           throw new Error(`node type "${node.type}" shrinks "${attribute}"; the shrinkage stage knows ${KINDS.join(', ')}`);
-        return { node, attribute, kind, minimum, group: undefined, fixed: followers.has(node.id) };
+        return { node, attribute, kind, minimum, group: undefined, fixed: kind === 'stride' || followers.has(node.id) };
       }
       const group = deciders.get(node.id);
       return { node, attribute, kind: 'width', minimum, group, fixed: group === undefined };
@@ -124,12 +125,12 @@ function applyActions(spec: NetworkSpec, decisions: readonly Decision[], actions
 }
 
 /**
- * New kernel, stride and padding of one node. Padding first follows the kernel - a layer that kept its map's size ("same":
+ * New kernel and padding of one node. Padding first follows the kernel - a layer that kept its map's size ("same":
  * both sides of an axis add up to kernel - 1) still does, any other pads less than its kernel's reach on a side if it did
  * before - and is then scaled by its own action.
  */
 function scaleWindow(node: NodeSpec, chosen: Partial<Record<Kind, number>>): AttributeChanges {
-  const { kernel: oldKernel, stride, padding } = node.attributes;
+  const { kernel: oldKernel, padding } = node.attributes;
   const kernel = numbers(oldKernel).map((size) => scale(size, 1, chosen.kernel ?? UNCHANGED));
   const [top = 0, left = 0, bottom = 0, right = 0] = numbers(padding);
   const axis = (dimension: 0 | 1, before: number, after: number): [number, number] => {
@@ -141,11 +142,7 @@ function scaleWindow(node: NodeSpec, chosen: Partial<Record<Kind, number>>): Att
   };
   const [newTop, newBottom] = axis(0, top, bottom);
   const [newLeft, newRight] = axis(1, left, right);
-  return {
-    kernel,
-    stride: numbers(stride).map((step) => scale(step, 1, chosen.stride ?? UNCHANGED)),
-    padding: [newTop, newLeft, newBottom, newRight],
-  };
+  return { kernel, padding: [newTop, newLeft, newBottom, newRight] };
 }
 
 function numbers(value: AttributeValue | undefined): readonly number[] {
