@@ -27,6 +27,17 @@ it('is held until it is released', async () => {
   await (await acquireLock(folder.path())).release();
 });
 
+it('leaves the lock of a later holder alone when it is released twice', async () => {
+  const first = await acquireLock(folder.path());
+  await first.release();
+  await first.release();
+  const second = await acquireLock(folder.path());
+  await first.release();
+  await expect(acquireLock(folder.path())).rejects.toThrow(RunInUseError);
+  await second.release();
+  expect(await readdir(folder.path())).toEqual([]);
+});
+
 it('goes to one of several that ask at once', async () => {
   await holder(spawnSync('true').pid);
   const answers = await Promise.allSettled(Array.from({ length: 8 }, () => acquireLock(folder.path())));

@@ -16,6 +16,7 @@ const holderSchema = z.object({
 type Holder = z.infer<typeof holderSchema>;
 
 export interface Lock {
+  /** Removes the lock file if it is still this lock's own: released twice, it leaves a later holder's alone. */
   release(): Promise<void>;
 }
 
@@ -25,21 +26,26 @@ export async function lockContent(): Promise<string> {
   return `${JSON.stringify(holder)}\n`;
 }
 
-/** The lock of a folder whose lock file this process has written already. */
-export function heldLock(folder: string): Lock {
-  return { release: () => rm(lockPath(folder), { force: true }) };
+/** The lock of a folder whose lock file holds `content`, which this process has written. */
+export function heldLock(folder: string, content: string): Lock {
+  return {
+    release: async () => {
+      if ((await readIfThere(lockPath(folder))) === content) await rm(lockPath(folder), { force: true });
+    },
+  };
 }
 
 /** Locks the folder. Throws RunInUseError when another living process has it. */
 export async function acquireLock(folder: string): Promise<Lock> {
   const own = `${lockPath(folder)}.${randomUUID()}`;
-  await writeFile(own, await lockContent(), { flag: 'wx' });
+  const content = await lockContent();
+  await writeFile(own, content, { flag: 'wx' });
   try {
     await acquireFile(folder, lockPath(folder), own);
   } finally {
     await unlink(own);
   }
-  return heldLock(folder);
+  return heldLock(folder, content);
 }
 
 const lockPath = (folder: string): string => join(folder, 'lock');

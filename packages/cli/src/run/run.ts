@@ -1,6 +1,6 @@
 // A run directory: created whole or not at all, used by one process at a time (DESIGN section 8 names its files).
 import { randomUUID } from 'node:crypto';
-import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { loadModel, writeFileAtomic, type Model } from '@n2n/trainer';
 import { InputError, RunInUseError } from '../errors.js';
@@ -33,28 +33,30 @@ export class Run {
     const building = join(parent, `.${basename(folder)}.${randomUUID()}.tmp`);
     try {
       await mkdir(building);
+      const lock = await lockContent();
       for (const name of FOLDERS) await mkdir(join(building, name));
-      await writeFile(join(building, 'lock'), await lockContent());
+      await writeFile(join(building, 'lock'), lock);
       if (teacher !== undefined) await writeFileAtomic(join(building, 'teacher.safetensors'), teacher);
       await writeFileAtomic(join(building, 'run.json'), recordText(record));
       await rename(building, folder);
+      return new Run(folder, record, heldLock(folder, lock));
     } catch (error) {
       await rm(building, { recursive: true, force: true });
-      if (made !== undefined) await rm(made, { recursive: true, force: true });
+      if (made !== undefined) await removeEmpty(parent, made);
       const code = error instanceof Error && 'code' in error ? error.code : undefined;
       if (code === 'ENOTEMPTY' || code === 'EEXIST') throw exists(folder);
       throw error;
     }
-    return new Run(folder, record, heldLock(folder));
   }
 
   /** Opens and locks an existing run. Throws InputError when it is none, RunInUseError when it is in use. */
   static async open(path: string): Promise<Run> {
     const folder = resolve(path);
-    const text = await readRecordText(folder);
+    await readRecordText(folder); // what is no run gets no lock file
     const lock = await acquireLock(folder);
     try {
-      return new Run(folder, parseRecord(join(folder, 'run.json'), text), lock);
+      // Read under the lock: until then another process may have replaced it.
+      return new Run(folder, parseRecord(join(folder, 'run.json'), await readRecordText(folder)), lock);
     } catch (error) {
       await lock.release();
       throw error;
@@ -115,6 +117,17 @@ export async function freeRunPath(stem: string): Promise<string> {
 /** Throws RunInUseError when something of this name exists. */
 export async function refuseExisting(path: string): Promise<void> {
   if (await isThere(path)) throw exists(resolve(path));
+}
+
+/** Removes `folder` and its parents up to `top`, as far as they are empty: another run may have begun in one of them. */
+async function removeEmpty(folder: string, top: string): Promise<void> {
+  try {
+    await rmdir(folder);
+  } catch (error) {
+    // Not empty, or not to be removed: then it stays, and so do its parents. The failure that led here is the one to report.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) return;
+  }
+  if (folder !== top) await removeEmpty(dirname(folder), top);
 }
 
 const exists = (folder: string): RunInUseError =>
