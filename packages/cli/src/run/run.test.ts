@@ -5,12 +5,13 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { RunInUseError } from '../errors.js';
 import { temporaryFolder } from '../testing/cli.js';
 import { configurationSha256, type Configuration, type RunRecord } from './record.js';
+import type * as LockModule from './lock.js';
 import { Run } from './run.js';
 
 const other = vi.hoisted(() => ({ acts: undefined as (() => Promise<void>) | undefined }));
 
 vi.mock('./lock.js', async (original) => {
-  const lock = await original<typeof import('./lock.js')>();
+  const lock = await original<typeof LockModule>();
   const letOtherAct = async (): Promise<void> => {
     const { acts } = other;
     other.acts = undefined;

@@ -3,7 +3,7 @@
 import { performance } from 'node:perf_hooks';
 import type { DeviceTraits } from '../ops/op.js';
 import { AdapterError, DeviceLostError, DeviceMemoryError, DeviceUseError } from './errors.js';
-import { gpuInstance, type InstanceOptions } from './instance.js';
+import { gpuInstance, wantedAdapter, type InstanceOptions } from './instance.js';
 import { PipelineCache } from './pipelines.js';
 
 /** A range of a buffer, in bytes. */
@@ -28,10 +28,8 @@ export interface GpuStatistics {
   readonly bytesAllocated: number;
 }
 
-export interface OpenOptions extends InstanceOptions {
-  /** `cpu` asks for a software adapter, `gpu` refuses one. */
-  readonly prefer?: 'any' | 'cpu' | 'gpu';
-}
+/** `prefer`: `cpu` asks for a software adapter and refuses another, `gpu` refuses a software one. */
+export type OpenOptions = InstanceOptions;
 
 const WANTED_FEATURES: readonly GPUFeatureName[] = [
   'subgroups',
@@ -58,13 +56,16 @@ const WANTED_LIMITS = [
 /** Uploads and read-backs go in pieces: mapping 2 GiB at once crashes the binding. */
 const TRANSFER_BYTES = 64 * 2 ** 20;
 
-/** Opens the adapter. Throws AdapterError when there is none to the caller's liking. */
+/**
+ * Opens the adapter. Throws AdapterError when there is none to the caller's liking. All devices of a process come from one Dawn
+ * instance: a later call with another `adapter` or `prefer` gets the first call's adapter, and is refused when it is of the other kind.
+ */
 export async function openDevice(options: OpenOptions = {}): Promise<Gpu> {
-  const adapter = await gpuInstance(options).requestAdapter({ powerPreference: 'high-performance' });
+  const adapter = await requestAdapter(options);
   if (adapter === null) {
     throw new AdapterError(
       'no WebGPU adapter: no usable Vulkan driver was found. Install a GPU driver, or the software driver ' +
-        '(Debian, Ubuntu: mesa-vulkan-drivers 24 or later and libvulkan1), then run "n2n doctor".',
+        '(Debian, Ubuntu: mesa-vulkan-drivers 23 or later and libvulkan1), then run "n2n doctor".',
     );
   }
   const { info } = adapter;
@@ -79,6 +80,19 @@ export async function openDevice(options: OpenOptions = {}): Promise<Gpu> {
     requiredLimits: limits,
   });
   return new Gpu(device, info, software);
+}
+
+/** Null when there is no adapter at all; where there are some and none has the wanted name, Dawn throws. */
+async function requestAdapter(options: OpenOptions): Promise<GPUAdapter | null> {
+  const instance = gpuInstance(options);
+  try {
+    return await instance.requestAdapter({ powerPreference: 'high-performance' });
+  } catch (error) {
+    const name = wantedAdapter(options);
+    const what = name === undefined ? 'no usable adapter' : `no adapter with "${name}" in its name`;
+    const said = error instanceof Error ? error.message : String(error);
+    throw new AdapterError(`${what} was found; the WebGPU binding says: ${said}`, { cause: error });
+  }
 }
 
 export class Gpu {
