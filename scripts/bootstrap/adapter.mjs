@@ -1,7 +1,7 @@
 // Looks for a WebGPU adapter and installs the software driver where there is none.
 import { fileURLToPath } from 'node:url';
 import { installDriver } from './driver.mjs';
-import { runCaptured, SetupError } from './run.mjs';
+import { runCaptured, SetupError, wasInterrupted } from './run.mjs';
 
 const PROBE = fileURLToPath(new URL('probe-adapter.mjs', import.meta.url));
 
@@ -12,7 +12,7 @@ const PROBE = fileURLToPath(new URL('probe-adapter.mjs', import.meta.url));
 async function adapterFound() {
   const { exitCode, stdout, output } = await runCaptured(process.execPath, [PROBE]);
   const line = stdout.trim().split('\n').at(-1) ?? '';
-  if (exitCode > 128 && [130, 143, 129].includes(exitCode)) throw new SetupError('interrupted while looking for an adapter', exitCode);
+  if (wasInterrupted(exitCode)) throw new SetupError('interrupted while looking for an adapter', exitCode);
   // Aborted by a driver: as good as no adapter.
   if (exitCode !== 0 || !line.startsWith('{')) return false;
   const answer = JSON.parse(line);

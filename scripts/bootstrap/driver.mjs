@@ -14,21 +14,21 @@ import {
   parseOsRelease,
   sourceEntry,
 } from './apt-sources.mjs';
-import { runCaptured, say, SetupError } from './run.mjs';
+import { runCaptured, say, SetupError, wasInterrupted } from './run.mjs';
 
 const PACKAGES = ['mesa-vulkan-drivers', 'libvulkan1'];
 
-/** Mesa 22.3.6 is refused by the binding (no shader array indexing in lavapipe); 23 is the first that may do. */
+/** Mesa 22.3.6 is refused by the binding (no shader array indexing in lavapipe); 23 or later is not known to be. */
 const OLDEST_MESA = '23';
 
-/** Mesa 25 is known to do (25.0.7 measured): where it does not help, another Mesa will not either. */
+/** 25.0.7 is tested: where Mesa 25 or later does not help, another Mesa will not either. */
 const SURE_MESA = '25';
 
 /** The exit code for "no usable adapter". */
 const NO_ADAPTER = 4;
 
 const BY_HAND =
-  'Install a Vulkan driver by hand: for a GPU, its vendor\'s; for the CPU, Mesa 25 or newer with lavapipe (Debian 13: "apt-get install mesa-vulkan-drivers libvulkan1"; Debian 12: the same from bookworm-backports; Fedora: mesa-vulkan-drivers vulkan-loader; Arch: vulkan-swrast). Then run the same command again';
+  'Install a Vulkan driver by hand: for a GPU, its vendor\'s; for the CPU, Mesa 23 or later with lavapipe (25.0.7 is tested; Debian 13: "apt-get install mesa-vulkan-drivers libvulkan1"; Debian 12: the same from bookworm-backports; Fedora: mesa-vulkan-drivers vulkan-loader; Arch: vulkan-swrast). Then run the same command again';
 
 /** @param {string} problem */
 const noAdapter = (problem) => new SetupError(`no usable WebGPU adapter: ${problem}. ${BY_HAND}.`, NO_ADAPTER);
@@ -85,8 +85,7 @@ class Apt {
     const result = await runCaptured(program, rest);
     if (result.exitCode === 0) return;
     process.stderr.write(result.output);
-    // 128 and above: interrupted. apt itself ends with 100.
-    if (result.exitCode > 128) throw new SetupError(`interrupted while ${what}`, result.exitCode);
+    if (wasInterrupted(result.exitCode)) throw new SetupError(`interrupted while ${what}`, result.exitCode);
     throw noAdapter(`none was found, and ${what} failed (apt's output is above)`);
   }
 

@@ -3,7 +3,7 @@
 // complete, lists what was installed.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { runCaptured, say, SetupError } from './run.mjs';
+import { runCaptured, say, SetupError, wasInterrupted } from './run.mjs';
 
 /**
  * @typedef {{ version?: string, integrity?: string, link?: boolean, optional?: boolean, devOptional?: boolean }} LockEntry
@@ -69,7 +69,7 @@ export async function installPackages(root) {
   const result = await runCaptured(command, args, { cwd: root });
   if (result.exitCode === 0) return;
   process.stderr.write(result.output);
-  if (result.exitCode > 128) throw new SetupError('interrupted while installing the npm packages', result.exitCode);
+  if (wasInterrupted(result.exitCode)) throw new SetupError('interrupted while installing the npm packages', result.exitCode);
   throw new SetupError(
     'npm could not install the packages of the lock file (its output is above). n2n needs them once: check that npm reaches its registry, then run the same command again',
     1,

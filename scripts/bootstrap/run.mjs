@@ -26,6 +26,13 @@ export function exitCodeOf(code, signal) {
 }
 
 /**
+ * Whether a process with this exit code was asked to stop (SIGHUP, SIGINT, SIGTERM). One that crashed (139) or was killed for
+ * memory (137) failed.
+ * @param {number} exitCode
+ */
+export const wasInterrupted = (exitCode) => [129, 130, 143].includes(exitCode);
+
+/**
  * Passes signals sent to this process on to the child until it ends, and keeps this process alive meanwhile. An
  * interrupt typed on a terminal reaches the whole process group by itself: sending it again would make it count twice.
  * @param {import('node:child_process').ChildProcess} child

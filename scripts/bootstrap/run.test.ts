@@ -2,13 +2,20 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { exitCodeOf, runCaptured } from './run.mjs';
+import { exitCodeOf, runCaptured, wasInterrupted } from './run.mjs';
 
 describe('exitCodeOf', () => {
   it('is the code, or 128 + n after signal n', () => {
     expect(exitCodeOf(6, null)).toBe(6);
     expect(exitCodeOf(null, 'SIGINT')).toBe(130);
     expect(exitCodeOf(null, 'SIGTERM')).toBe(143);
+  });
+});
+
+describe('wasInterrupted', () => {
+  it('is true for what was asked to stop, not for what crashed or was killed', () => {
+    expect([129, 130, 143].every(wasInterrupted)).toBe(true);
+    expect([0, 1, 127, 128, 134, 137, 139].some(wasInterrupted)).toBe(false);
   });
 });
 

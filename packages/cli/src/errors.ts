@@ -1,4 +1,4 @@
-// What can go wrong on the command line, and the one table from errors to exit codes (docs/architecture.md lists them).
+// What can go wrong on the command line, and the one table from errors to exit codes (README.md lists them).
 import { ConfigurationError, JournalError, SnapshotError } from '@n2n/agent';
 import { AdapterError, DeviceLostError, DeviceMemoryError } from '@n2n/kernels';
 import { DataError, DivergedError, FileWriteError, ModelFileError, SelectionError } from '@n2n/trainer';

@@ -65,7 +65,7 @@ export async function openDevice(options: OpenOptions = {}): Promise<Gpu> {
   if (adapter === null) {
     throw new AdapterError(
       'no WebGPU adapter: no usable Vulkan driver was found. Install a GPU driver, or the software driver ' +
-        '(Debian, Ubuntu: mesa-vulkan-drivers 23 or later and libvulkan1), then run "n2n doctor".',
+        '(Debian, Ubuntu: mesa-vulkan-drivers 23 or later, 25.0.7 is tested, and libvulkan1), then run "n2n doctor".',
     );
   }
   const { info } = adapter;
