@@ -24,18 +24,20 @@ export const searchDefaults: SearchOptions = {
   updates: 100,
   constraints: [],
   roundTo: 1,
+  prior: 0,
   learningRates: { removal: stages.removal.learningRate, shrinkage: stages.shrinkage.learningRate },
 };
 
 /** Throws ConfigurationError that names the option, what it got and what it needs. */
 export function checkSearchOptions(options: SearchOptions): void {
-  const { seed, updates, roundTo, learningRates } = options;
+  const { seed, updates, roundTo, prior, learningRates } = options;
   const refuse = (message: string): never => {
     throw new ConfigurationError(message);
   };
   if (!Number.isSafeInteger(seed) || seed < 0) refuse(`seed is ${seed}; it must be an integer from 0 to ${Number.MAX_SAFE_INTEGER}`);
   if (!Number.isInteger(updates) || updates < 1) refuse(`updates is ${updates}; it must be an integer of at least 1`);
   if (!Number.isInteger(roundTo) || roundTo < 1) refuse(`round-to is ${roundTo}; it must be an integer of at least 1`);
+  if (!(prior >= 0 && prior <= 10)) refuse(`prior is ${prior}; it must be a number from 0 to 10`);
   if (options.stages.length === 0) refuse(`stages is empty; it needs one or more of ${stageNames.join(', ')}`);
   for (const stage of options.stages) {
     if (!stageNames.includes(stage)) refuse(`stages names "${String(stage)}"; known ones are ${stageNames.join(', ')}`);
@@ -51,7 +53,7 @@ export function checkSearchOptions(options: SearchOptions): void {
 
 /** The options as the journal keeps them: plain JSON, constraints as they were written. */
 export function describeOptions(options: SearchOptions): Record<string, unknown> {
-  const { seed, updates, rollouts, baseline, baselineDecay, entropyBonus, roundTo, learningRates } = options;
+  const { seed, updates, rollouts, baseline, baselineDecay, entropyBonus, roundTo, prior, learningRates } = options;
   return {
     seed,
     stages: [...options.stages],
@@ -61,6 +63,7 @@ export function describeOptions(options: SearchOptions): Record<string, unknown>
     baselineDecay,
     entropyBonus,
     roundTo,
+    prior,
     learningRates: Object.fromEntries(stageNames.map((stage) => [stage, learningRates[stage]])),
     constraints: options.constraints.map(({ text }) => text),
   };

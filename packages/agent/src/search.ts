@@ -155,16 +155,16 @@ class Search {
   }
 
   #openStage(index: number, resumed: SearchState | undefined): StageRun {
-    const { seed, learningRates, roundTo } = this.#options;
+    const { seed, learningRates } = this.#options;
     const name = this.#options.stages[index]!;
     const base = resumed?.base ?? this.#ledger.base?.spec ?? this.input.teacher.spec;
-    const policy = stages[name].policy(keyedRandom(seed, `${index}/${name}/weights`));
+    const policy = stages[name].policy(keyedRandom(seed, `${index}/${name}/weights`), this.#options);
     if (resumed !== undefined) policy.parameters.load(resumed.policy);
     return {
       name,
       index,
       base,
-      problem: stages[name].problem(base, { roundTo }),
+      problem: stages[name].problem(base, this.#options),
       policy,
       optimiser: new Adam(policy.parameters, learningRates[name], resumed?.optimiser),
       baseline: { average: resumed?.baseline ?? undefined },

@@ -13,6 +13,8 @@ export const TRAIN = {
 export const COMPRESS = {
   updates: 100,
   rollouts: 5,
+  /** The paper's even draw: 100 updates are enough to learn better. */
+  prior: 0,
   /** A candidate's training. */
   epochs: 5,
   batch: 64,
@@ -40,14 +42,15 @@ export const QUICKSTART = {
   teacherLearningRate: 0.05,
   /** A twelfth of the teacher. */
   constraint: ['params<=20000'],
-  updates: 4,
+  updates: 3,
   rollouts: 4,
+  prior: 1,
   epochs: 2,
   batch: 32,
   learningRate: 5e-3,
   schedule: 'cosine',
   cohort: 4,
-  subset: 3000,
+  subset: 4000,
   validation: 2000,
   finalEpochs: 3,
   finalLearningRate: 5e-3,

@@ -9,11 +9,8 @@ import type { Problem } from './problem.js';
 export const KEEP = 0;
 export const REMOVE = 1;
 
-/**
- * Added to the logit of `keep` before any learning: a fresh policy keeps a layer with probability 0.73. An even coin removes
- * half of all layers, activations and normalisation included, and what is left seldom trains (docs/decisions/0002).
- */
-export const KEEP_PRIOR = 1;
+/** Logits of a fresh policy at a prior of 1, which keeps a layer with probability 0.73. */
+export const removalPrior: readonly number[] = [1, 0];
 
 export const removalSizes = { stateSize: LAYER_STATE_SIZE, actions: 2 } as const;
 

@@ -21,12 +21,15 @@ export class AutoregressivePolicy implements Policy {
   readonly #layers: Lstm[];
   readonly #head: Linear;
 
-  /** `hidden` units, `layers` stacked, `embedding` features of the action before; `random` draws the initial weights. */
+  /**
+   * `hidden` units, `layers` stacked, `embedding` features of the action before; `random` draws the initial weights; `prior`
+   * [actions] is added to the logits at the start.
+   */
   constructor(
     readonly stateSize: number,
     readonly actions: number,
     random: KeyedRandom,
-    { hidden = 30, layers = 2, embedding = 10 }: { hidden?: number; layers?: number; embedding?: number } = {},
+    { hidden = 30, layers = 2, embedding = 10, prior = [] }: { hidden?: number; layers?: number; embedding?: number; prior?: readonly number[] } = {},
   ) {
     this.parameters = new ParameterSet(random);
     this.#embedding = this.parameters.create('embedding', actions + 1, embedding, 1 / Math.sqrt(embedding));
@@ -34,7 +37,7 @@ export class AutoregressivePolicy implements Policy {
       { length: layers },
       (_, l) => new Lstm(this.parameters, `lstm${l}`, l === 0 ? stateSize + embedding : hidden, hidden),
     );
-    this.#head = new Linear(this.parameters, 'head', hidden, actions);
+    this.#head = new Linear(this.parameters, 'head', hidden, actions, prior);
   }
 
   sample(episode: Episode, uniform: (step: number) => number): Trajectory {

@@ -36,6 +36,7 @@ const quickstartSettings = {
   learningRate: withDefault(search.learningRate, QUICKSTART.learningRate),
   schedule: withDefault(search.schedule, QUICKSTART.schedule),
   cohort: withDefault(search.cohort, QUICKSTART.cohort),
+  prior: withDefault(search.prior, QUICKSTART.prior),
   subset: withDefault(search.subset, QUICKSTART.subset),
   validation: withDefault<number | undefined>(search.validation, QUICKSTART.validation),
   finalEpochs: withDefault(search.finalEpochs, QUICKSTART.finalEpochs),

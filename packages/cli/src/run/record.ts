@@ -23,6 +23,7 @@ const configurationSchema = z.object({
   updates: z.int(),
   rollouts: z.int(),
   roundTo: z.int(),
+  prior: z.number(),
   constraint: z.array(z.string()),
   /** Training of a candidate. */
   epochs: z.int(),

@@ -79,6 +79,11 @@ export const search = {
   weightDecay: { ...weightDecay, about: "candidates' L2 penalty", fallback: COMPRESS.weightDecay },
   schedule: { ...schedule, about: "candidates' learning rate over time: constant, step, cosine, one-cycle", fallback: COMPRESS.schedule },
   roundTo: integer({ flags: '--round-to <n>', about: 'widths become multiples of n' }, 1, 1, 1024),
+  prior: decimal(
+    { flags: '--prior <x>', about: 'how much fresh policies lean towards leaving layers alone; 0 is an even draw' },
+    { least: 0, most: 10 },
+    COMPRESS.prior,
+  ),
   subset: integer({ flags: '--subset <n>', about: 'training images that candidates train on; 0 for all' }, 0, COMPRESS.subset),
   validation: optionalInteger(
     { flags: '--validation <n>', about: `training images held out to judge candidates (default: a tenth, at most ${COMPRESS.validation})` },

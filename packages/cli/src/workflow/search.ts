@@ -30,7 +30,7 @@ export interface SearchMaterial {
 }
 
 export interface SearchOutcome extends SearchResult {
-  /** The device's count of compiled pipelines after the first and the last training of candidates; null when none was trained now. */
+  /** The device's count of compiled pipelines before the first and after the last training of candidates; null when none was trained now. */
   readonly pipelinesAtFirst: number | null;
   readonly pipelinesAtLast: number | null;
 }
@@ -60,16 +60,16 @@ async function searchWith(
   trainer: CandidateTrainer,
   journal: Journal,
 ): Promise<SearchOutcome> {
-  const { seed, stages, updates, rollouts, roundTo, constraint } = run.record.configuration;
+  const { seed, stages, updates, rollouts, roundTo, prior, constraint } = run.record.configuration;
   const view = new SearchView(context, run.record.configuration);
   const pipelines: { first: number | null; last: number | null } = { first: null, last: null };
   const evaluate: Evaluate = async (candidates) => {
+    pipelines.first ??= gpu.statistics.pipelinesCompiled;
     const outcomes = await trainer.judge(candidates, {
       signal: context.signal,
       onProgress: (first, size, { samples, totalSamples }) => view.training((first + (size * samples) / totalSamples) / candidates.length),
     });
     pipelines.last = gpu.statistics.pipelinesCompiled;
-    pipelines.first ??= pipelines.last;
     for (const { hash, spec } of candidates) await run.writeJson(`students/${hash}.json`, spec);
     return outcomes;
   };
@@ -80,6 +80,7 @@ async function searchWith(
     updates,
     rollouts,
     roundTo,
+    prior,
     constraints: constraint.map(parseConstraint),
     evaluate,
     journal,

@@ -4,7 +4,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { openDevice, type Slice } from '../../gpu/device.js';
 import { Recorder } from '../../gpu/recording.js';
 import { compare, passInputs, runReference } from '../../testing/conformance.js';
-import { padded, type Tensors } from '../op.js';
+import { chooseVariant, padded, type DeviceTraits, type Dispatch, type Tensors } from '../op.js';
 import { conv2d, outputSize, type Conv2dShape } from './index.js';
 import { samples } from './samples.js';
 
@@ -132,5 +132,28 @@ describe('conv2d winograd takes large batches in pieces', () => {
     expect(inputWgsl.length).toBe(2);
     const [got, expected] = [await runVariant(passName, shape, 'winograd'), await runVariant(passName, shape, 'plain')];
     expect(compare(passName, got, expected).error).toBeLessThan(1e-5);
+  });
+});
+
+describe('the samples reach every pipeline, so that a new architecture compiles nothing', () => {
+  const key = ({ wgsl, constants = {} }: Dispatch): string => `${wgsl.href} ${JSON.stringify(constants)}`;
+  const traits: DeviceTraits = { subgroupSize: 8, f16: false, kind: 'cpu', maxWorkgroups: 65_535 };
+  const pipelines = (passName: string, shape: Conv2dShape): string[] =>
+    chooseVariant(conv2d, passName, shape, traits).dispatches(shape, traits).map(key);
+  it.each(Object.keys(conv2d.passes))('%s', (passName) => {
+    const known = new Set(conv2d.samples.flatMap((shape) => pipelines(passName, shape)));
+    for (const channels of [1, 2, 3, 8, 16, 30, 64, 130, 512]) {
+      for (const filters of [1, 8, 10, 16, 21, 32, 40, 64, 100, 256]) {
+        for (const kernel of [1, 2, 3, 4, 5, 7]) {
+          for (const stride of [1, 2, 3]) {
+            for (const batch of [1, 32, 200]) {
+              const square = { kernel: [kernel, kernel], stride: [stride, stride] } as const;
+              const shape = { ...conv2d.samples[0]!, ...square, batch, channels, filters, height: 32, width: 32 };
+              for (const pipeline of pipelines(passName, shape)) expect(known, JSON.stringify(shape)).toContain(pipeline);
+            }
+          }
+        }
+      }
+    }
   });
 });

@@ -15,6 +15,14 @@ const base: Conv2dShape = {
   bias: false,
 };
 
+/** First layers on grey images, one for each number of rows a register tile can have. */
+const oneChannel = (kernel: number, stride: number): Conv2dShape[] =>
+  [6, 16, 32].map((filters) => {
+    const [before, after] = [Math.floor(kernel / 2), Math.floor((kernel - 1) / 2)];
+    const window = { kernel: [kernel, kernel], stride: [stride, stride], padding: [before, before, after, after] } as const;
+    return { ...base, ...window, batch: 1, channels: 1, filters, height: 6, width: 10, bias: filters === 6 };
+  });
+
 export const samples: readonly Conv2dShape[] = [
   base,
   { ...base, bias: true, filters: 12, channels: 16, height: 6, width: 9 },
@@ -42,17 +50,16 @@ export const samples: readonly Conv2dShape[] = [
   // Channels enough for Winograd's algorithm, with odd counts, ragged tiles and uneven padding.
   { ...base, channels: 64, filters: 67, height: 4, width: 7, bias: true },
   { ...base, batch: 1, channels: 65, filters: 64, height: 4, width: 6, padding: [0, 3, 2, 1] },
-  // One channel: kernel rows in one and several pieces, all steps, rows that are no multiple of 4, several filter tiles.
+  // One channel: rows that are no multiple of 4, several filter tiles, and with `oneChannel` every pipeline of those.
   { ...base, channels: 1, filters: 5, height: 9, width: 11, bias: true },
-  { ...base, channels: 1, filters: 16, kernel: [5, 5], stride: [2, 2], padding: [2, 2, 2, 2], height: 13, width: 17 },
   { ...base, channels: 1, filters: 40, kernel: [1, 1], padding: [0, 0, 0, 0], height: 5, width: 10, bias: true },
   { ...base, batch: 3, channels: 1, filters: 40, height: 14, width: 15 },
-  { ...base, batch: 1, channels: 1, filters: 32, height: 6, width: 6 },
-  { ...base, batch: 1, channels: 1, filters: 6, kernel: [5, 5], padding: [2, 2, 2, 2], bias: true },
   { ...base, batch: 1, channels: 1, filters: 16, kernel: [5, 5], padding: [0, 0, 0, 0] },
   { ...base, channels: 1, filters: 3, kernel: [7, 7], stride: [1, 3], padding: [3, 3, 2, 1], height: 8, width: 12, bias: true },
-  { ...base, channels: 1, filters: 12, kernel: [4, 11], stride: [4, 4], padding: [1, 5, 0, 5], height: 9, width: 18 },
-  { ...base, channels: 1, filters: 6, kernel: [2, 2], stride: [2, 5], padding: [0, 0, 0, 0], height: 6, width: 13 },
+  ...oneChannel(3, 1),
+  ...oneChannel(3, 2),
+  ...oneChannel(5, 1),
+  ...oneChannel(5, 2),
   // Depthwise, with multiplier 2, grouped with odd counts, strided.
   { ...base, groups: 8, bias: true },
   { ...base, channels: 5, filters: 10, groups: 5, stride: [2, 2] },

@@ -8,8 +8,12 @@ import { tileConstants, tilesOf } from './subgroup.js';
 
 /** Output pixels of one row that are computed together. */
 const STRIP_PIXELS = 4;
-/** Wider steps share next to nothing between the windows of a strip, and each step makes pipelines of its own. */
-const LARGEST_STRIDE = 4;
+/**
+ * Windows and steps taken here; each pair makes pipelines of its own, so these are few: what first layers have. The samples
+ * reach every pipeline, so that none is left to compile for an architecture that turns up later.
+ */
+const KERNELS = [3, 5];
+const STRIDES = [1, 2];
 /** Neighbouring taps taken together in the forward pass. */
 const MOST_TAPS = 4;
 /** Taps of a kernel row, and taps in all, that a lane of the weight gradient sums for each of its filters. */
@@ -21,8 +25,13 @@ const WANTED_WORKGROUPS = 128;
 const LEAST_PIXELS_PER_SPLIT = 256;
 
 // One channel cannot be in several groups.
-const usable = ({ channels, stride }: Conv2dShape, { subgroupSize }: DeviceTraits): boolean =>
-  channels === 1 && stride[1] <= LARGEST_STRIDE && subgroupSize === 8;
+const usable = ({ channels, kernel, stride }: Conv2dShape, { subgroupSize }: DeviceTraits): boolean =>
+  channels === 1 &&
+  subgroupSize === 8 &&
+  kernel[0] === kernel[1] &&
+  stride[0] === stride[1] &&
+  KERNELS.includes(kernel[0]) &&
+  STRIDES.includes(stride[0]);
 
 /** The size of the pieces when `count` is cut evenly into as few as hold at most `most` each. */
 const piece = (count: number, most: number): number => Math.ceil(count / Math.ceil(count / most));
