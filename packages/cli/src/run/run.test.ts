@@ -56,6 +56,7 @@ const configuration: Configuration = {
   finalLearningRate: 0.01,
   finalWeightDecay: 0,
   lambda: 0,
+  prior: 0,
   adapter: 'any',
 };
 const record: RunRecord = {

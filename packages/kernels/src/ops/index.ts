@@ -20,7 +20,26 @@ import { metrics } from './metrics/index.js';
 import type { Op } from './op.js';
 
 /** Every op, for tests and benchmarks that run over all of them. The shape type differs from op to op. */
-export const allOps: readonly Op<unknown>[] = [add, conv2d, linear, softmaxCrossEntropy, logitMse, softenedKl, activation, batchNorm, sgd, adam, clock, rows, gather, metrics, maxPool, averagePool, globalAveragePool, dropout];
+export const allOps: readonly Op<unknown>[] = [
+  add,
+  conv2d,
+  linear,
+  softmaxCrossEntropy,
+  logitMse,
+  softenedKl,
+  activation,
+  batchNorm,
+  sgd,
+  adam,
+  clock,
+  rows,
+  gather,
+  metrics,
+  maxPool,
+  averagePool,
+  globalAveragePool,
+  dropout,
+];
 
 export { add };
 export * from './conv2d/index.js';

@@ -38,7 +38,7 @@ export async function readIdxDataset(paths: IdxPaths, classes: number): Promise<
 }
 
 /** One split: an images file and its labels file. */
-export async function readIdxSplit(
+async function readIdxSplit(
   imagesPath: string,
   labelsPath: string,
   classes: number,

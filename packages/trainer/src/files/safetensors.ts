@@ -186,7 +186,7 @@ export async function writeSafetensors(
 }
 
 /** The bytes of a file, in parts: header length, header, then each tensor. */
-export function safetensorsParts(tensors: ReadonlyMap<string, TensorData>, metadata: Readonly<Record<string, string>>): Uint8Array[] {
+function safetensorsParts(tensors: ReadonlyMap<string, TensorData>, metadata: Readonly<Record<string, string>>): Uint8Array[] {
   const header: [string, unknown][] = [];
   if (Object.keys(metadata).length > 0) header.push(['__metadata__', Object.fromEntries(sorted(Object.entries(metadata)))]);
   const parts: Uint8Array[] = [];

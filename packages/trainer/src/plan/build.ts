@@ -59,7 +59,11 @@ export function buildForward(calls: CallList, spec: NetworkSpec, options: BuildO
   });
   const last = spec.nodes.at(-1)!;
   const logits = places.get(last.id)!;
-  if (logits.kind !== 'activation' || layouts.get(last.id)!.positions !== 1 || sampleWords(layouts.get(last.id)!) !== padded(spec.classes)) {
+  if (
+    logits.kind !== 'activation' ||
+    layouts.get(last.id)!.positions !== 1 ||
+    sampleWords(layouts.get(last.id)!) !== padded(spec.classes)
+  ) {
     throw new SpecError(last.id, `the last node must compute a vector of ${spec.classes} logits`);
   }
   return { logits, backward: (dlogits) => buildBackward(lowered, wanted, last.id, dlogits) };

@@ -38,7 +38,7 @@ export class CallList {
   }
 
   emit<S>(op: Op<S>, pass: string, shape: S, places: Readonly<Record<string, Place>>, label: string): void {
-    this.calls.push({ op: op as Op<unknown>, pass, shape, places, label });
+    this.calls.push({ op, pass, shape, places, label });
   }
 
   /** The activation is read after the last call (logits): its place is not reused. */

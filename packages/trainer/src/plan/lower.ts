@@ -44,7 +44,11 @@ export interface Lowering {
   backward(context: NodeContext, dy: Place): readonly (Place | undefined)[];
 }
 
-const parameter = ({ node }: NodeContext, name: string): External => ({ kind: 'external', arena: 'parameters', name: `${node.id}.${name}` });
+const parameter = ({ node }: NodeContext, name: string): External => ({
+  kind: 'external',
+  arena: 'parameters',
+  name: `${node.id}.${name}`,
+});
 const gradient = ({ node }: NodeContext, name: string): External => ({ kind: 'external', arena: 'gradients', name: `${node.id}.${name}` });
 const state = ({ node }: NodeContext, name: string): External => ({ kind: 'external', arena: 'state', name: `${node.id}.${name}` });
 const clockPlace: External = { kind: 'external', arena: 'batch', name: 'clock' };
@@ -86,7 +90,12 @@ function forwardWeighted<S extends { readonly bias: boolean }>(op: Op<S>, shape:
   return y;
 }
 
-function backwardWeighted<S extends { readonly bias: boolean }>(op: Op<S>, shape: S, context: NodeContext, dy: Place): readonly (Place | undefined)[] {
+function backwardWeighted<S extends { readonly bias: boolean }>(
+  op: Op<S>,
+  shape: S,
+  context: NodeContext,
+  dy: Place,
+): readonly (Place | undefined)[] {
   const { calls, node } = context;
   calls.emit(op, 'weight-gradient', shape, { x: context.inputs[0]!, dy, dweight: gradient(context, 'weight') }, node.id);
   if (shape.bias) calls.emit(op, 'bias-gradient', shape, { dy, dbias: gradient(context, 'bias') }, node.id);
@@ -116,7 +125,9 @@ const batchNormShape = (context: NodeContext): { rows: number; channels: number;
   };
 };
 
-const windowShape = (context: NodeContext): { batch: number; channels: number; height: number; width: number; kernel: Pair; stride: Pair; padding: Edges } => ({
+const windowShape = (
+  context: NodeContext,
+): { batch: number; channels: number; height: number; width: number; kernel: Pair; stride: Pair; padding: Edges } => ({
   batch: context.batch,
   ...mapShape(context),
   kernel: context.node.attributes['kernel'] as unknown as Pair,
@@ -190,7 +201,13 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
     },
     backward(context, dy) {
       const dx = inputGradient(context);
-      context.calls.emit(activation, 'gradient', { size: sizeOf(context), kind: 'relu' }, { x: context.inputs[0]!, dy, dx }, context.node.id);
+      context.calls.emit(
+        activation,
+        'gradient',
+        { size: sizeOf(context), kind: 'relu' },
+        { x: context.inputs[0]!, dy, dx },
+        context.node.id,
+      );
       return [dx];
     },
   },

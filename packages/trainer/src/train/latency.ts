@@ -19,7 +19,7 @@ export async function measureLatency(gpu: Gpu, parameters: Parameters, feed: Fee
   try {
     for (let i = 0; i < 3; i++) await gpu.time(() => plan.recording.replay());
     const times: number[] = [];
-    for (let total = 0; total < minimumMs || times.length < 15; ) {
+    for (let total = 0; total < minimumMs || times.length < 15;) {
       const elapsed = await gpu.time(() => plan.recording.replay());
       times.push(elapsed);
       total += elapsed;

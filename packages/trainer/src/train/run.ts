@@ -14,9 +14,15 @@ export interface StepsOptions {
 }
 
 /** `steps` times: fill the batch, encode one step of work on it, tick. Throws the signal's reason when aborted. */
-export async function runSteps(gpu: Gpu, feed: Feed, encodeStep: (pass: GPUComputePassEncoder) => void, steps: number, options: StepsOptions = {}): Promise<void> {
+export async function runSteps(
+  gpu: Gpu,
+  feed: Feed,
+  encodeStep: (pass: GPUComputePassEncoder) => void,
+  steps: number,
+  options: StepsOptions = {},
+): Promise<void> {
   let perSubmit = 1;
-  for (let done = 0; done < steps; ) {
+  for (let done = 0; done < steps;) {
     options.signal?.throwIfAborted();
     const count = Math.min(perSubmit, steps - done);
     const start = performance.now();

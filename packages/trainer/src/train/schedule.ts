@@ -24,7 +24,15 @@ export interface Adam {
 export type Optimiser = Sgd | Adam;
 
 /** N2N's released code trains students with this. */
-export const paperAdam: Adam = { kind: 'adam', learningRate: 5e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 5e-4, decoupled: false };
+export const paperAdam: Adam = {
+  kind: 'adam',
+  learningRate: 5e-4,
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+  weightDecay: 5e-4,
+  decoupled: false,
+};
 
 export const defaultSgd: Sgd = { kind: 'sgd', learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 5e-4 };
 

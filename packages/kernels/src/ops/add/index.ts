@@ -41,7 +41,8 @@ export const add: Op<AddShape> = {
     },
   },
   check({ size }) {
-    if (!Number.isInteger(size) || size <= 0 || size % 4 !== 0) throw new ShapeError('add', `size is ${size}; it must be a positive multiple of 4`);
+    if (!Number.isInteger(size) || size <= 0 || size % 4 !== 0)
+      throw new ShapeError('add', `size is ${size}; it must be a positive multiple of 4`);
   },
   samples: [{ size: 4 }, { size: 1020 }, { size: 1024 }, { size: 70_004 }],
   benchmarks: { '64x28x28x16': { size: 64 * 28 * 28 * 16 } },

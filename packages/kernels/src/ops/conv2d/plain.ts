@@ -87,7 +87,7 @@ export const plainInputGradient: Variant<Conv2dShape> = {
 };
 
 /** How `units` of work are cut so that `invocations` a cut reach the wanted number: units a split, and splits. */
-export function splitWork(units: number, invocations: number): { readonly each: number; readonly splits: number } {
+function splitWork(units: number, invocations: number): { readonly each: number; readonly splits: number } {
   const wanted = Math.min(MOST_SPLITS, units, Math.max(1, Math.round(WANTED_INVOCATIONS / invocations)));
   const each = Math.ceil(units / wanted);
   return { each, splits: Math.ceil(units / each) };
