@@ -1,5 +1,6 @@
 // Runs from beginning to end on a tiny data set: train, compress, eval, and going on after an interruption.
-import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { openDevice, type Gpu } from '@n2n/kernels';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InterruptedError } from './errors.js';
@@ -118,6 +119,19 @@ describe('compress', () => {
     expect(await readdir(folder.path())).not.toContain('none');
   });
 
+  it('leaves nothing behind when the teacher is of no use', async () => {
+    // Every label is another one than the teacher learned.
+    await cp(folder.path('data'), folder.path('shifted'), { recursive: true });
+    const labels = folder.path('shifted', 'train-labels-idx1-ubyte');
+    const bytes = await readFile(labels);
+    for (let i = 8; i < bytes.length; i++) bytes[i] = (bytes[i]! + 1) % 3;
+    await writeFile(labels, bytes);
+    const { code, stderr } = await n2n([...compress('useless'), '--data', folder.path('shifted')]);
+    expect(stderr).toMatch(/the teacher's accuracy is 0;/);
+    expect(code).toBe(2);
+    expect(await readdir(folder.path())).not.toContain('useless');
+  });
+
   it('ends with 6 and the nearest miss when a constraint cannot be kept', async () => {
     const { code, stdout, stderr } = await n2n([...compress('missed'), '--constraint', 'params<=20', '--stages', 'removal', '--json']);
     expect(code).toBe(6);
@@ -172,6 +186,7 @@ describe('resume', () => {
 
   it('goes on after the device was lost', async () => {
     let devices = 0;
+    let lostAt = 0;
     const open = async (): Promise<Gpu> => {
       const gpu = await openDevice();
       devices += 1;
@@ -179,14 +194,22 @@ describe('resume', () => {
       const submit = gpu.submit.bind(gpu);
       let submits = 0;
       gpu.submit = (encoder) => {
-        if (devices === 1 && ++submits === 60) gpu.raw.destroy();
+        if (devices === 1 && ++submits === 60) {
+          lostAt = performance.now();
+          gpu.raw.destroy();
+        }
         submit(encoder);
       };
       return gpu;
     };
+    const started = performance.now();
     const { code, stderr } = await n2n(compress('lost'), { open });
+    const ended = performance.now();
     expect(stderr).toMatch(/the device was lost .*opening it again \(1 of 2\)/);
     expect({ code, devices }).toEqual({ code: 0, devices: 2 });
+    // The time before the loss counts.
+    const { elapsedSeconds } = JSON.parse(await readFile(folder.path('lost', 'result.json'), 'utf8')) as Record<string, number>;
+    expect(elapsedSeconds! * 1000).toBeGreaterThan(ended - lostAt + (lostAt - started) / 4);
     expect(await essence('lost')).toEqual(await essence('first'));
   });
 
@@ -269,6 +292,32 @@ describe('train', () => {
     ]);
     // One gentle epoch from scratch would still be guessing.
     expect(further['accuracy']).toBeGreaterThan(0.9);
+  });
+
+  it('does not overwrite a file when it is stopped in its first epoch', async () => {
+    const out = folder.path('kept.safetensors');
+    await writeFile(out, 'a model');
+    const train = ['train', folder.path('small.json'), ...data, '--batch', '20', '--out', out];
+    const { code, stdout, stderr } = await n2n(train, { signal: AbortSignal.abort(new InterruptedError('SIGINT')) });
+    expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
+    expect(stderr).toMatch(/no epoch was finished, so .*kept.safetensors was not written/);
+    expect(await readFile(out, 'utf8')).toBe('a model');
+  });
+
+  it('stays interrupted when what it has cannot be saved', async () => {
+    const stop = new AbortController();
+    await mkdir(folder.path('gone'));
+    const train = ['train', folder.path('small.json'), ...data, '--batch', '20', '--out', folder.path('gone', 'x.safetensors')];
+    let stderr = '';
+    const watch = (text: string): void => {
+      stderr += text;
+      if (!/epoch ([2-9]|\d\d)\//.test(text)) return;
+      rmSync(folder.path('gone'), { recursive: true, force: true });
+      stop.abort(new InterruptedError('SIGTERM'));
+    };
+    const { code, stdout } = await n2n([...train, '--epochs', '300'], { signal: stop.signal, terminal: true, stderr: watch });
+    expect({ code, stdout }).toEqual({ code: 143, stdout: '' });
+    expect(stderr).toMatch(/the weights so far could not be saved: .*x.safetensors/);
   });
 
   it('trains alike from the same seed, with augmentation too', async () => {

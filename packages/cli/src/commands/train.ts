@@ -40,7 +40,10 @@ const trainSettings = {
   seed,
   epochs,
   batch,
-  validation,
+  validation: {
+    ...validation,
+    about: `${validation.about} (n2n compress holds out some of the same images: give both the same number and seed to keep them unseen)`,
+  },
   learningRate,
   optimiser,
   schedule,
@@ -84,6 +87,16 @@ async function outputFile(given: string | undefined, fallback: string): Promise<
   return path;
 }
 
+/** What became of the weights, as a clause; a failure to save them does not replace the interruption. */
+async function saveInterrupted(save: (note: string) => Promise<void>, out: string): Promise<string> {
+  try {
+    await save('interrupted');
+    return `the weights so far are in ${out}: go on with n2n train ${out}`;
+  } catch (error) {
+    return `the weights so far could not be saved: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
 async function trainAndSave(context: Context, values: Values, dataset: Dataset, source: NetworkSource, out: string): Promise<void> {
   const started = performance.now();
   const { spec } = source;
@@ -105,6 +118,7 @@ async function trainAndSave(context: Context, values: Values, dataset: Dataset, 
       training: { data: dataset.name, seed: String(values.seed), note },
     });
   let training: TrainingResult;
+  let epochsDone = 0;
   try {
     training = await withImages(gpu, dataset.train, dataset, (images) =>
       fit(
@@ -123,13 +137,14 @@ async function trainAndSave(context: Context, values: Values, dataset: Dataset, 
           preprocessing,
           augmentation,
         },
-        { signal: context.signal, progress },
+        { signal: context.signal, progress, onEpoch: () => (epochsDone += 1) },
       ),
     );
   } catch (error) {
     if (!(error instanceof InterruptedError)) throw error;
-    await save('interrupted');
-    throw new InterruptedError(error.signalName, `${error.message}; the weights so far are in ${out}: go on with n2n train ${out}`);
+    // Weights of less than an epoch are not worth the file that --out may overwrite.
+    const kept = epochsDone === 0 ? `no epoch was finished, so ${out} was not written` : await saveInterrupted(save, out);
+    throw new InterruptedError(error.signalName, `${error.message}; ${kept}`);
   }
   const trainingSeconds = (performance.now() - started) / 1000;
   await save(`${values.epochs} epochs`);

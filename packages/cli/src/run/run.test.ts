@@ -39,7 +39,6 @@ const configuration: Configuration = {
   updates: 1,
   rollouts: 2,
   roundTo: 1,
-  prior: 0,
   constraint: [],
   epochs: 1,
   batch: 64,

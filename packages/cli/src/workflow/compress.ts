@@ -26,8 +26,9 @@ const DEVICE_RETRIES = 2;
  * is released in any case; a new one that fails before it holds anything is removed.
  */
 export async function carryOut(context: Context, run: Run, dataset: Dataset, gpu: Gpu, isNew: boolean): Promise<void> {
+  const started = performance.now();
   try {
-    const result = await withRetries(context, run, dataset, gpu);
+    const result = await withRetries(context, run, dataset, gpu, started);
     await run.writeJson('result.json', result);
     context.output.result(result, () => readableResult(result));
     throwIfMissed(result);
@@ -42,10 +43,13 @@ export async function carryOut(context: Context, run: Run, dataset: Dataset, gpu
   }
 }
 
-/** Whether the run has anything that took time: a teacher of its own, or a search that began. */
+/** Whether the run has anything that took time: a teacher of its own, or a search that wrote its first event. */
 async function holdsWork(run: Run): Promise<boolean> {
   const { configuration, teacherSha256 } = run.record;
-  return (configuration.teacher.kind === 'recipe' && teacherSha256 !== null) || run.has('journal.jsonl');
+  if (configuration.teacher.kind === 'recipe' && teacherSha256 !== null) return true;
+  // A search that is refused leaves an empty journal.
+  const journal = await stat(run.path('journal.jsonl')).catch(() => undefined);
+  return journal !== undefined && journal.size > 0;
 }
 
 /** The result's table was printed; this says by the exit code that the student is not what was asked for. */
@@ -59,11 +63,11 @@ export function throwIfMissed({ constraints, student }: Result): void {
 }
 
 /** The search goes on from its journal, so a lost device costs only the candidates that were being trained. */
-async function withRetries(context: Context, run: Run, dataset: Dataset, first: Gpu): Promise<Result> {
+async function withRetries(context: Context, run: Run, dataset: Dataset, first: Gpu, started: number): Promise<Result> {
   let gpu = first;
   for (let attempt = 0; ; attempt++) {
     try {
-      return await attemptRun(context, run, dataset, gpu);
+      return await attemptRun(context, run, dataset, gpu, started);
     } catch (error) {
       if (!(error instanceof DeviceLostError) || attempt >= DEVICE_RETRIES) throw error;
       context.output.note(`${error.message}; opening it again (${attempt + 1} of ${DEVICE_RETRIES})`);
@@ -73,8 +77,8 @@ async function withRetries(context: Context, run: Run, dataset: Dataset, first: 
   }
 }
 
-async function attemptRun(context: Context, run: Run, dataset: Dataset, gpu: Gpu): Promise<Result> {
-  const started = performance.now();
+/** `started`: when the work on the run began, by performance.now(). */
+async function attemptRun(context: Context, run: Run, dataset: Dataset, gpu: Gpu, started: number): Promise<Result> {
   const searched = await withImages(gpu, dataset.train, dataset, (images) => searchAndTrain(context, gpu, run, dataset, images));
   const { model, student, search, teacherValidation, studentValidation } = searched;
   context.output.note(`measuring on the ${dataset.test.count} test images`);

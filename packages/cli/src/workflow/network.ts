@@ -48,13 +48,13 @@ export interface FitOptions extends Omit<TrainingOptions, 'onProgress' | 'signal
   readonly teacher?: TeacherTable | undefined;
 }
 
-/** Trains `parameters` in place. When the signal aborts, they stay as the last whole step left them. */
+/** Trains `parameters` in place. When the signal aborts, they stay as the last whole step left them. `onEpoch` is called after each epoch. */
 export async function fit(
   gpu: Gpu,
   parameters: Parameters,
   images: DeviceImages,
   options: FitOptions,
-  hooks: { readonly signal: AbortSignal; readonly progress: Progress },
+  hooks: { readonly signal: AbortSignal; readonly progress: Progress; readonly onEpoch?: () => void },
 ): Promise<TrainingResult> {
   const { batch, preprocessing, augmentation, teacher, ...training } = options;
   const feed = await Feed.create(gpu, images, {
@@ -69,6 +69,7 @@ export async function fit(
       ...training,
       signal: hooks.signal,
       onProgress: ({ epoch, epochs, samples, totalSamples, loss, accuracy }) => {
+        if (loss !== undefined) hooks.onEpoch?.();
         const measured = loss === undefined || accuracy === undefined ? '' : `, loss ${loss.toFixed(4)}, accuracy ${accuracy.toFixed(4)}`;
         hooks.progress.update(samples, totalSamples, `epoch ${epoch + 1}/${epochs}${measured}`);
       },
