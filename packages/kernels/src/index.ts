@@ -1,6 +1,7 @@
 // @n2n/kernels: the device, its buffers, and the op set in WGSL.
 export * from './bench/measure.js';
 export * from './bench/ops.js';
+export * from './gpu/allocations.js';
 export * from './gpu/device.js';
 export * from './gpu/errors.js';
 export * from './gpu/recording.js';

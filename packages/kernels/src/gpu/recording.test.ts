@@ -92,7 +92,13 @@ describe('the recorder refuses', () => {
         },
       },
     };
-    await expect(recorded((r) => r.add(wrong, 'forward', { size: 4 }, { x: a, y: b }))).rejects.toThrow(DeviceUseError);
+    const kept = gpu.statistics.bytesAllocated;
+    const launches = recorded((recorder) => {
+      recorder.add(twice, 'forward', { size: 4 }, { x: a, y: b });
+      recorder.add(wrong, 'forward', { size: 4 }, { x: a, y: b });
+    });
+    await expect(launches).rejects.toThrow(DeviceUseError);
+    expect(gpu.statistics.bytesAllocated, 'scratch and uniforms of the failed recording').toBe(kept);
   });
 });
 

@@ -1,5 +1,6 @@
 // A recording: dispatches resolved once to (pipeline, bind group, workgroups) and replayed as often as wanted.
 import { chooseVariant, type Dispatch, type Op } from '../ops/op.js';
+import { Allocations } from './allocations.js';
 import type { Gpu, Slice } from './device.js';
 import { DeviceMemoryError, DeviceUseError } from './errors.js';
 import type { Kernel } from './pipelines.js';
@@ -72,33 +73,39 @@ export class Recorder {
   }
 
   async finish(label: string): Promise<Recording> {
-    const owned: Slice[] = [];
-    const scratch = this.#scratchWords > 0 ? await this.#gpu.allocate(this.scratchBytes, `${label} scratch`) : undefined;
-    if (scratch !== undefined) owned.push(scratch);
-    const { offsets, bytes } = packUniforms(this.#pending, this.#gpu.limits.minUniformBufferOffsetAlignment);
-    const uniforms = this.#gpu.raw.createBuffer({
+    return Allocations.create(this.#gpu, async (owned) => {
+      const scratch = this.#scratchWords > 0 ? await owned.allocate(this.scratchBytes, `${label} scratch`) : undefined;
+      const { offsets, bytes } = packUniforms(this.#pending, this.#gpu.limits.minUniformBufferOffsetAlignment);
+      const uniforms = this.#uniformBuffer(bytes, owned, label);
+      const kernels = await Promise.all(this.#pending.map(({ dispatch }) => this.#gpu.pipelines.get(dispatch)));
+      const steps = this.#pending.map(({ dispatch, tensors, label: stepLabel }, index): Step => {
+        const kernel = kernels[index]!;
+        const entries: GPUBindGroupEntry[] = dispatch.bind.map((name, position) => {
+          const slice = name === 'scratch' ? scratch : tensors[name];
+          if (slice === undefined) throw new DeviceUseError(`${kernel.label}: nothing is bound to "${name}"`);
+          return { binding: position + 1, resource: slice };
+        });
+        if (dispatch.uniforms.length > 0) {
+          const size = Math.ceil(dispatch.uniforms.length / 4) * 16;
+          entries.push({ binding: 0, resource: { buffer: uniforms, offset: offsets[index]!, size } });
+        }
+        const bindGroup = this.#gpu.raw.createBindGroup({ layout: kernel.layout, entries, label: stepLabel });
+        return { kernel, bindGroup, workgroups: dispatch.workgroups, label: stepLabel };
+      });
+      return new Recording(this.#gpu, steps, owned, label);
+    });
+  }
+
+  #uniformBuffer(bytes: ArrayBuffer, owned: Allocations, label: string): GPUBuffer {
+    const buffer = this.#gpu.raw.createBuffer({
       size: Math.max(16, bytes.byteLength),
       usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
       label: `${label} uniforms`,
     });
-    this.#gpu.statistics.bytesAllocated += uniforms.size;
-    this.#gpu.raw.queue.writeBuffer(uniforms, 0, bytes);
-    const kernels = await Promise.all(this.#pending.map(({ dispatch }) => this.#gpu.pipelines.get(dispatch)));
-    const steps = this.#pending.map(({ dispatch, tensors, label: stepLabel }, index): Step => {
-      const kernel = kernels[index]!;
-      const entries: GPUBindGroupEntry[] = dispatch.bind.map((name, position) => {
-        const slice = name === 'scratch' ? scratch : tensors[name];
-        if (slice === undefined) throw new DeviceUseError(`${kernel.label}: nothing is bound to "${name}"`);
-        return { binding: position + 1, resource: slice };
-      });
-      if (dispatch.uniforms.length > 0) {
-        const size = Math.ceil(dispatch.uniforms.length / 4) * 16;
-        entries.push({ binding: 0, resource: { buffer: uniforms, offset: offsets[index]!, size } });
-      }
-      const bindGroup = this.#gpu.raw.createBindGroup({ layout: kernel.layout, entries, label: stepLabel });
-      return { kernel, bindGroup, workgroups: dispatch.workgroups, label: stepLabel };
-    });
-    return new Recording(this.#gpu, steps, [...owned, { buffer: uniforms, offset: 0, size: uniforms.size }], label);
+    this.#gpu.statistics.bytesAllocated += buffer.size;
+    owned.own({ buffer, offset: 0, size: buffer.size });
+    this.#gpu.raw.queue.writeBuffer(buffer, 0, bytes);
+    return buffer;
   }
 }
 
@@ -125,9 +132,9 @@ export class Recording {
   readonly steps: readonly Step[];
   readonly label: string;
   readonly #gpu: Gpu;
-  readonly #owned: readonly Slice[];
+  readonly #owned: Allocations;
 
-  constructor(gpu: Gpu, steps: readonly Step[], owned: readonly Slice[], label: string) {
+  constructor(gpu: Gpu, steps: readonly Step[], owned: Allocations, label: string) {
     this.#gpu = gpu;
     this.steps = steps;
     this.#owned = owned;
@@ -151,7 +158,7 @@ export class Recording {
 
   /** Frees scratch and uniforms; the recording must not be used again. */
   async destroy(): Promise<void> {
-    await this.#gpu.free(...this.#owned);
+    await this.#owned.destroy();
   }
 }
 

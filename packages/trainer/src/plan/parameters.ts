@@ -1,6 +1,6 @@
 // A network's parameters on the device: one arena for what is trained, one for running statistics, each tensor at an
 // aligned offset, so that an optimiser is one dispatch over a flat array.
-import type { Gpu, Slice } from '@n2n/kernels';
+import { Allocations, type Gpu, type Slice } from '@n2n/kernels';
 import { analyse, INPUT_ID, type NetworkSpec } from '../network/index.js';
 import { lowerings } from './lower.js';
 import { mapLayout, tensorLayout, type SampleLayout, type TensorLayout } from './layout.js';
@@ -52,11 +52,13 @@ export class Parameters {
   readonly trained: Slice;
   readonly state: Slice;
   readonly #gpu: Gpu;
+  readonly #owned: Allocations;
   readonly #sections: { trained: Section; state: Section };
   readonly #offsets = new Map<string, { offset: number; words: number }>();
 
-  private constructor(gpu: Gpu, spec: NetworkSpec, both: { trained: Section; state: Section }, trained: Slice, state: Slice) {
+  private constructor(gpu: Gpu, spec: NetworkSpec, both: { trained: Section; state: Section }, trained: Slice, state: Slice, owned: Allocations) {
     this.#gpu = gpu;
+    this.#owned = owned;
     this.spec = spec;
     this.#sections = both;
     this.trained = trained;
@@ -69,11 +71,13 @@ export class Parameters {
 
   static async create(gpu: Gpu, spec: NetworkSpec, weights: Weights): Promise<Parameters> {
     const both = sections(spec, gpu.alignment / 4);
-    const trained = await gpu.allocate(both.trained.words * 4, `${spec.name} parameters`);
-    const state = await gpu.allocate(both.state.words * 4, `${spec.name} running statistics`);
-    const parameters = new Parameters(gpu, spec, both, trained, state);
-    parameters.write(weights);
-    return parameters;
+    return Allocations.create(gpu, async (owned) => {
+      const trained = await owned.allocate(both.trained.words * 4, `${spec.name} parameters`);
+      const state = await owned.allocate(both.state.words * 4, `${spec.name} running statistics`);
+      const parameters = new Parameters(gpu, spec, both, trained, state, owned);
+      parameters.write(weights);
+      return parameters;
+    });
   }
 
   /** The place of a tensor inside an arena that has the trained (or state) arena's shape. */
@@ -107,7 +111,7 @@ export class Parameters {
   }
 
   async destroy(): Promise<void> {
-    await this.#gpu.free(this.trained, this.state);
+    await this.#owned.destroy();
   }
 
   #arenas(): [Slice, Section][] {

@@ -1,5 +1,5 @@
 // A network compiled for a device: arenas, and the steps of one batch recorded once and replayed.
-import { adam, Recorder, sgd, type Gpu, type Recording, type Slice } from '@n2n/kernels';
+import { adam, Allocations, Recorder, sgd, type Gpu, type Recording, type Slice } from '@n2n/kernels';
 import type { NetworkSpec } from '../network/index.js';
 import type { Feed } from '../train/feed.js';
 import { emitMetrics, emitObjective, type Objective } from '../train/objective.js';
@@ -23,10 +23,10 @@ export interface PlanMemory {
   readonly scratchBytes: number;
 }
 
-/** Turns calls into a recording; the returned slices are the plan's own memory. */
-async function record(gpu: Gpu, calls: CallList, homes: Homes, recorder: Recorder, label: string): Promise<{ arena: Slice; memory: PlanMemory; slice: (place: Place) => Slice }> {
+/** Turns calls into steps of `recorder`; the activations' arena goes to `owned`. */
+async function record(gpu: Gpu, calls: CallList, homes: Homes, recorder: Recorder, owned: Allocations, label: string): Promise<{ memory: PlanMemory; slice: (place: Place) => Slice }> {
   const layout = calls.allocate(gpu.alignment / 4);
-  const arena = await gpu.allocate(layout.words * 4, `${label} activations`);
+  const arena = await owned.allocate(layout.words * 4, `${label} activations`);
   const slice = (place: Place): Slice => {
     if (place.kind === 'activation') {
       return { buffer: arena.buffer, offset: layout.offsets.get(place.id)! * 4, size: place.words * 4 };
@@ -51,7 +51,7 @@ async function record(gpu: Gpu, calls: CallList, homes: Homes, recorder: Recorde
     activationBytesWithoutReuse: layout.wordsWithoutReuse * 4,
     scratchBytes: recorder.scratchBytes,
   };
-  return { arena, memory, slice };
+  return { memory, slice };
 }
 
 /** The forward pass of a batch in evaluation mode, with its accuracy and loss added to `totals`. */
@@ -63,27 +63,26 @@ export class EvaluationPlan {
     /** [batch, classes4] of the last batch. */
     readonly logits: Slice,
     readonly memory: PlanMemory,
-    private readonly gpu: Gpu,
-    private readonly owned: readonly Slice[],
+    private readonly owned: Allocations,
   ) {}
 
-  /** `withLabels` false leaves the metrics out: the batch has no labels to compare with. */
   static async create(gpu: Gpu, parameters: Parameters, feed: Feed): Promise<EvaluationPlan> {
     const { spec } = parameters;
     const calls = new CallList();
     const { logits } = buildForward(calls, spec, { batch: feed.batch, training: false, seed: 0 });
     calls.keep(logits);
     emitMetrics(calls, spec, feed.batch, logits);
-    const totals = await gpu.allocate(16, 'totals');
-    const recorder = new Recorder(gpu);
-    const { arena, memory, slice } = await record(gpu, calls, { parameters, feed, totals }, recorder, spec.name);
-    const recording = await recorder.finish(`${spec.name} evaluation`);
-    return new EvaluationPlan(recording, totals, slice(logits), memory, gpu, [arena, totals]);
+    return Allocations.create(gpu, async (owned) => {
+      const totals = await owned.allocate(16, 'totals');
+      const recorder = new Recorder(gpu);
+      const { memory, slice } = await record(gpu, calls, { parameters, feed, totals }, recorder, owned, spec.name);
+      const recording = owned.adopt(await recorder.finish(`${spec.name} evaluation`));
+      return new EvaluationPlan(recording, totals, slice(logits), memory, owned);
+    });
   }
 
   async destroy(): Promise<void> {
-    await this.recording.destroy();
-    await this.gpu.free(...this.owned);
+    await this.owned.destroy();
   }
 }
 
@@ -105,8 +104,7 @@ export class TrainingPlan {
     /** f32 [steps, 4]: learning rate and Adam's corrections of each step. */
     readonly schedule: Slice,
     readonly memory: PlanMemory,
-    private readonly gpu: Gpu,
-    private readonly owned: readonly Slice[],
+    private readonly owned: Allocations,
   ) {}
 
   static async create(gpu: Gpu, parameters: Parameters, feed: Feed, options: TrainingPlanOptions): Promise<TrainingPlan> {
@@ -114,22 +112,23 @@ export class TrainingPlan {
     const calls = new CallList();
     emitStep(calls, spec, feed, options);
     const bytes = parameters.trainedWords * 4;
-    const gradients = await gpu.allocate(bytes, `${spec.name} gradients`);
-    const moments = [await gpu.allocate(bytes, `${spec.name} first moment`)];
-    if (options.optimiser.kind === 'adam') moments.push(await gpu.allocate(bytes, `${spec.name} second moment`));
-    const schedule = await gpu.allocate(options.steps * 16, 'learning rates');
-    const totals = await gpu.allocate(16, 'totals');
-    const recorder = new Recorder(gpu);
-    const homes = { parameters, feed, gradients, totals };
-    const { arena, memory } = await record(gpu, calls, homes, recorder, spec.name);
-    recordOptimiser(gpu, recorder, parameters, { gradients, moments, schedule, feed }, options);
-    const recording = await recorder.finish(`${spec.name} training step`);
-    return new TrainingPlan(recording, totals, schedule, memory, gpu, [arena, gradients, ...moments, schedule, totals]);
+    return Allocations.create(gpu, async (owned) => {
+      const gradients = await owned.allocate(bytes, `${spec.name} gradients`);
+      const moments = [await owned.allocate(bytes, `${spec.name} first moment`)];
+      if (options.optimiser.kind === 'adam') moments.push(await owned.allocate(bytes, `${spec.name} second moment`));
+      const schedule = await owned.allocate(options.steps * 16, 'learning rates');
+      const totals = await owned.allocate(16, 'totals');
+      const recorder = new Recorder(gpu);
+      const homes = { parameters, feed, gradients, totals };
+      const { memory } = await record(gpu, calls, homes, recorder, owned, spec.name);
+      recordOptimiser(gpu, recorder, parameters, { gradients, moments, schedule, feed }, options);
+      const recording = owned.adopt(await recorder.finish(`${spec.name} training step`));
+      return new TrainingPlan(recording, totals, schedule, memory, owned);
+    });
   }
 
   async destroy(): Promise<void> {
-    await this.recording.destroy();
-    await this.gpu.free(...this.owned);
+    await this.owned.destroy();
   }
 }
 

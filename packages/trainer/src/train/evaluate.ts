@@ -1,5 +1,5 @@
 // Accuracy of a network on a set of images, and the teacher's logits computed once.
-import { padded, PLAIN_VIEW, Recorder, rows, type Gpu } from '@n2n/kernels';
+import { Allocations, padded, PLAIN_VIEW, Recorder, rows, type Gpu } from '@n2n/kernels';
 import type { NetworkSpec } from '../network/index.js';
 import { sampleWords } from '../plan/layout.js';
 import { sampleLayouts, type Parameters } from '../plan/parameters.js';
@@ -58,35 +58,41 @@ export async function teacherTable(
   const { batch, indices } = options;
   const views = Math.max(1, options.views);
   const steps = Math.ceil((indices.length * views) / batch);
-  const table: TeacherTable = { slice: await gpu.allocate(images.count * views * padded(classes) * 4, 'teacher logits'), views, classes };
-  const feed = await Feed.create(gpu, images, { ...options, steps });
-  const plan = await EvaluationPlan.create(gpu, teacher, feed);
-  const recorder = new Recorder(gpu);
-  const shape = { batch, words: padded(classes), views, first: 0, count: images.count, steps, voidWord: 0 };
-  const tensors = { y: plan.logits, order: feed.slice('order'), clock: feed.slice('clock'), table: table.slice };
-  recorder.add(rows, 'scatter', shape, tensors);
-  const scatter = await recorder.finish('teacher logits');
-  try {
-    const pairs = new Uint32Array(indices.length * views * 2);
-    for (let view = 0; view < views; view++) {
-      indices.forEach((image, i) => {
-        const at = (view * indices.length + i) * 2;
-        pairs[at] = image;
-        pairs[at + 1] = options.views === 0 ? PLAIN_VIEW : view;
-      });
+  return Allocations.create(gpu, async (kept) => {
+    const slice = await kept.allocate(images.count * views * padded(classes) * 4, 'teacher logits');
+    const temporary = new Allocations(gpu);
+    try {
+      const feed = temporary.adopt(await Feed.create(gpu, images, { ...options, steps }));
+      const plan = temporary.adopt(await EvaluationPlan.create(gpu, teacher, feed));
+      const recorder = new Recorder(gpu);
+      const shape = { batch, words: padded(classes), views, first: 0, count: images.count, steps, voidWord: 0 };
+      recorder.add(rows, 'scatter', shape, { y: plan.logits, order: feed.slice('order'), clock: feed.slice('clock'), table: slice });
+      const scatter = temporary.adopt(await recorder.finish('teacher logits'));
+      feed.setOrder(viewOrder(indices, options.views));
+      const encodeStep = (pass: GPUComputePassEncoder): void => {
+        plan.recording.encode(pass);
+        scatter.encode(pass);
+      };
+      await runSteps(gpu, feed, encodeStep, steps, options);
+      return { slice, views, classes };
+    } finally {
+      await temporary.destroy();
     }
-    feed.setOrder(pairs);
-    const encodeStep = (pass: GPUComputePassEncoder): void => {
-      plan.recording.encode(pass);
-      scatter.encode(pass);
-    };
-    await runSteps(gpu, feed, encodeStep, steps, options);
-    return table;
-  } finally {
-    await scatter.destroy();
-    await plan.destroy();
-    await feed.destroy();
+  });
+}
+
+/** Pairs (image, view): every image under view 0, then under view 1, ...; `views` 0 is the plain view alone. */
+function viewOrder(indices: Uint32Array, views: number): Uint32Array {
+  if (views === 0) return plainOrder(indices);
+  const pairs = new Uint32Array(indices.length * views * 2);
+  for (let view = 0; view < views; view++) {
+    indices.forEach((image, i) => {
+      const at = (view * indices.length + i) * 2;
+      pairs[at] = image;
+      pairs[at + 1] = view;
+    });
   }
+  return pairs;
 }
 
 /** The largest batch, at most 500, that keeps every activation of the network under 32 MiB. */

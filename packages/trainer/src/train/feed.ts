@@ -1,6 +1,6 @@
 // The batch: gathers images, labels and the teacher's logits of one step from tables on the device. Students that train
 // side by side share one feed.
-import { clock, gather, padded, Recorder, rows, VOID_IMAGE, type Gpu, type Recording, type Slice } from '@n2n/kernels';
+import { Allocations, clock, gather, padded, Recorder, rows, VOID_IMAGE, type Gpu, type Recording, type Slice } from '@n2n/kernels';
 import type { Preprocessing } from '../files/index.js';
 import type { DeviceImages } from './images.js';
 
@@ -40,38 +40,26 @@ export class Feed {
     readonly fill: Recording,
     /** Moves the clock to the next step. */
     readonly tick: Recording,
+    private readonly owned: Allocations,
   ) {}
 
   static async create(gpu: Gpu, images: DeviceImages, options: FeedOptions): Promise<Feed> {
     const { batch, steps, teacher } = options;
     const { channels, height, width } = images.geometry;
-    const slices: Record<string, Slice> = {
-      x: await gpu.allocate(batch * height * width * padded(channels) * 4, 'batch images'),
-      labels: await gpu.allocate(batch * 4, 'batch labels'),
-      clock: await gpu.allocate(16, 'clock'),
-      order: await gpu.allocate(batch * steps * 8, 'order'),
-    };
-    const common = { order: slices['order']!, clock: slices['clock']! };
-    const recorder = new Recorder(gpu);
-    const { cropPadding, flip, seed } = options.augmentation ?? NO_AUGMENTATION;
-    const { mean, std } = options.preprocessing;
-    for (const { first, count, slice } of images.shards) {
-      const shape = { batch, height, width, channels, first, count, steps, cropPadding, flip, seed, mean: [...mean], std: [...std] };
-      recorder.add(gather, 'forward', shape, { images: slice, ...common, x: slices['x']! });
-    }
-    const all = { batch, first: 0, count: images.count, steps };
-    const labelRows = { ...all, words: 1, views: 1, voidWord: VOID_IMAGE };
-    recorder.add(rows, 'gather', labelRows, { table: images.labels, ...common, y: slices['labels']! });
-    if (teacher !== undefined) {
-      const words = padded(teacher.classes);
-      slices['teacher'] = await gpu.allocate(batch * words * 4, 'batch teacher logits');
-      const logitRows = { ...all, words, views: teacher.views, voidWord: 0 };
-      recorder.add(rows, 'gather', logitRows, { table: teacher.slice, ...common, y: slices['teacher'] });
-    }
-    const fill = await recorder.finish('feed');
-    const ticker = new Recorder(gpu);
-    ticker.add(clock, 'tick', {}, { clock: slices['clock']! });
-    return new Feed(gpu, batch, steps, slices, fill, await ticker.finish('clock'));
+    return Allocations.create(gpu, async (owned) => {
+      const slices: Record<string, Slice> = {
+        x: await owned.allocate(batch * height * width * padded(channels) * 4, 'batch images'),
+        labels: await owned.allocate(batch * 4, 'batch labels'),
+        clock: await owned.allocate(16, 'clock'),
+        order: await owned.allocate(batch * steps * 8, 'order'),
+      };
+      if (teacher !== undefined) slices['teacher'] = await owned.allocate(batch * padded(teacher.classes) * 4, 'batch teacher logits');
+      const fill = owned.adopt(await recordFill(gpu, images, options, slices));
+      const ticker = new Recorder(gpu);
+      ticker.add(clock, 'tick', {}, { clock: slices['clock']! });
+      const tick = owned.adopt(await ticker.finish('clock'));
+      return new Feed(gpu, batch, steps, slices, fill, tick, owned);
+    });
   }
 
   /** x [batch, H, W, C4], labels u32 [batch], teacher [batch, classes4], clock u32 [4], order u32 [steps, batch, 2]. */
@@ -95,8 +83,28 @@ export class Feed {
   }
 
   async destroy(): Promise<void> {
-    await this.fill.destroy();
-    await this.tick.destroy();
-    await this.gpu.free(...Object.values(this.slices));
+    await this.owned.destroy();
   }
+}
+
+/** Gathers the images, labels and teacher's logits of the clock's step into the batch. */
+async function recordFill(gpu: Gpu, images: DeviceImages, options: FeedOptions, slices: Readonly<Record<string, Slice>>): Promise<Recording> {
+  const { batch, steps, teacher } = options;
+  const { channels, height, width } = images.geometry;
+  const common = { order: slices['order']!, clock: slices['clock']! };
+  const recorder = new Recorder(gpu);
+  const { cropPadding, flip, seed } = options.augmentation ?? NO_AUGMENTATION;
+  const { mean, std } = options.preprocessing;
+  for (const { first, count, slice } of images.shards) {
+    const shape = { batch, height, width, channels, first, count, steps, cropPadding, flip, seed, mean: [...mean], std: [...std] };
+    recorder.add(gather, 'forward', shape, { images: slice, ...common, x: slices['x']! });
+  }
+  const all = { batch, first: 0, count: images.count, steps };
+  const labelRows = { ...all, words: 1, views: 1, voidWord: VOID_IMAGE };
+  recorder.add(rows, 'gather', labelRows, { table: images.labels, ...common, y: slices['labels']! });
+  if (teacher !== undefined) {
+    const logitRows = { ...all, words: padded(teacher.classes), views: teacher.views, voidWord: 0 };
+    recorder.add(rows, 'gather', logitRows, { table: teacher.slice, ...common, y: slices['teacher']! });
+  }
+  return recorder.finish('feed');
 }

@@ -1,5 +1,5 @@
 // A split of a data set on the device: pixels as bytes in shards under the binding limit, labels as words.
-import type { Gpu, Slice } from '@n2n/kernels';
+import { Allocations, type Gpu, type Slice } from '@n2n/kernels';
 import type { Split } from '../data/index.js';
 
 export interface ImageGeometry {
@@ -22,27 +22,29 @@ export class DeviceImages {
     readonly shards: readonly Shard[],
     /** u32 [count] */
     readonly labels: Slice,
-    private readonly gpu: Gpu,
+    private readonly owned: Allocations,
   ) {}
 
   static async create(gpu: Gpu, split: Split, geometry: ImageGeometry): Promise<DeviceImages> {
     const bytes = geometry.channels * geometry.height * geometry.width;
     const stride = Math.ceil(bytes / 4) * 4;
     const perShard = Math.floor(gpu.limits.maxStorageBufferBindingSize / stride);
-    const shards: Shard[] = [];
-    for (let first = 0; first < split.count; first += perShard) {
-      const count = Math.min(perShard, split.count - first);
-      const slice = await gpu.allocate(count * stride, `images from ${first}`);
-      gpu.write(slice, strided(split.images.subarray(first * bytes, (first + count) * bytes), bytes, stride));
-      shards.push({ first, count, slice });
-    }
-    const labels = await gpu.allocate(split.count * 4, 'labels');
-    gpu.write(labels, Uint32Array.from(split.labels));
-    return new DeviceImages(geometry, split.count, shards, labels, gpu);
+    return Allocations.create(gpu, async (owned) => {
+      const shards: Shard[] = [];
+      for (let first = 0; first < split.count; first += perShard) {
+        const count = Math.min(perShard, split.count - first);
+        const slice = await owned.allocate(count * stride, `images from ${first}`);
+        gpu.write(slice, strided(split.images.subarray(first * bytes, (first + count) * bytes), bytes, stride));
+        shards.push({ first, count, slice });
+      }
+      const labels = await owned.allocate(split.count * 4, 'labels');
+      gpu.write(labels, Uint32Array.from(split.labels));
+      return new DeviceImages(geometry, split.count, shards, labels, owned);
+    });
   }
 
   async destroy(): Promise<void> {
-    await this.gpu.free(...this.shards.map(({ slice }) => slice), this.labels);
+    await this.owned.destroy();
   }
 }
 
