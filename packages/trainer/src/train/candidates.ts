@@ -1,11 +1,11 @@
 // Judges students: trains each for a few epochs on the teacher's logits and measures it on the validation split. What a
 // candidate gets depends on its spec and the settings alone, never on the order or on who else is being trained.
 import { performance } from 'node:perf_hooks';
-import type { Gpu } from '@n2n/kernels';
+import { DeviceMemoryError, type Gpu } from '@n2n/kernels';
 import type { Preprocessing } from '../files/index.js';
-import type { NetworkSpec } from '../network/index.js';
+import { SpecError, type NetworkSpec } from '../network/index.js';
 import { Parameters } from '../plan/parameters.js';
-import { evaluate, evaluationBatch, evaluationFeed } from './evaluate.js';
+import { evaluate, evaluationBatch, evaluationFeed, type Evaluation } from './evaluate.js';
 import { Feed, type Augmentation, type TeacherTable } from './feed.js';
 import type { DeviceImages } from './images.js';
 import { initialWeights } from './initial.js';
@@ -27,11 +27,20 @@ export interface CandidateSettings {
   readonly augmentation?: Augmentation;
 }
 
+export interface Candidate {
+  readonly spec: NetworkSpec;
+  readonly hash: string;
+}
+
 export interface CandidateOutcome {
   readonly hash: string;
+  /** Fraction of the validation split; 0 when the loss is not finite. */
   readonly accuracy: number;
+  /** Mean validation cross-entropy; NaN when it is not finite and when the student could not be trained. */
   readonly loss: number;
   readonly seconds: number;
+  /** Why there is no finite loss. */
+  readonly failure?: string;
 }
 
 export interface JudgeOptions {
@@ -68,8 +77,11 @@ export class CandidateTrainer {
     return new CandidateTrainer(gpu, images, feed, indices.train, indices.validation, settings);
   }
 
-  /** Outcomes in the candidates' order. A student whose training diverges has accuracy 0 and the largest finite loss, which JSON can hold. */
-  async judge(candidates: readonly { readonly spec: NetworkSpec; readonly hash: string }[], options: JudgeOptions = {}): Promise<CandidateOutcome[]> {
+  /**
+   * Outcomes in the candidates' order. A student that diverges, that the plan refuses or that does not fit on the device has
+   * accuracy 0, loss NaN and a `failure`; the others go on. A lost or misused device is no student's fault and is thrown.
+   */
+  async judge(candidates: readonly Candidate[], options: JudgeOptions = {}): Promise<CandidateOutcome[]> {
     const outcomes: CandidateOutcome[] = [];
     for (let first = 0; first < candidates.length; first += this.settings.cohort) {
       const cohort = candidates.slice(first, first + this.settings.cohort);
@@ -78,7 +90,23 @@ export class CandidateTrainer {
     return outcomes;
   }
 
-  async #judgeCohort(cohort: readonly { readonly spec: NetworkSpec; readonly hash: string }[], first: number, options: JudgeOptions): Promise<CandidateOutcome[]> {
+  /** Where the cohort as a whole does not fit, each of its members is judged alone: only one that does not fit by itself fails. */
+  async #judgeCohort(cohort: readonly Candidate[], first: number, options: JudgeOptions): Promise<CandidateOutcome[]> {
+    const started = performance.now();
+    try {
+      return await this.#trainCohort(cohort, first, options);
+    } catch (error) {
+      if (!isMisfit(error)) throw error;
+      this.gpu.check(); // memory that ran out outside of an allocation has voided the device
+      const [only] = cohort;
+      if (cohort.length === 1) return [failed(only!.hash, error.message, performance.now() - started)];
+    }
+    const outcomes: CandidateOutcome[] = [];
+    for (const [i, candidate] of cohort.entries()) outcomes.push(...(await this.#judgeCohort([candidate], first + i, options)));
+    return outcomes;
+  }
+
+  async #trainCohort(cohort: readonly Candidate[], first: number, options: JudgeOptions): Promise<CandidateOutcome[]> {
     const { gpu, settings } = this;
     const started = performance.now();
     const networks: Parameters[] = [];
@@ -97,9 +125,10 @@ export class CandidateTrainer {
       });
       const outcomes: CandidateOutcome[] = [];
       for (const [i, { spec, hash }] of cohort.entries()) {
-        const diverged = results[i] instanceof DivergedError;
-        const { accuracy, loss } = diverged ? { accuracy: 0, loss: Number.MAX_VALUE } : await this.#validate(spec, networks[i]!);
-        outcomes.push({ hash, accuracy, loss, seconds: (performance.now() - started) / 1000 / cohort.length });
+        const result = results[i]!;
+        const validation = result instanceof DivergedError ? result : await this.#validate(spec, networks[i]!);
+        const elapsedMs = (performance.now() - started) / cohort.length;
+        outcomes.push(outcomeOf(hash, validation, elapsedMs));
       }
       return outcomes;
     } finally {
@@ -107,7 +136,7 @@ export class CandidateTrainer {
     }
   }
 
-  async #validate(spec: NetworkSpec, network: Parameters): Promise<{ accuracy: number; loss: number }> {
+  async #validate(spec: NetworkSpec, network: Parameters): Promise<Evaluation> {
     const batch = Math.min(evaluationBatch(spec), this.validationIndices.length);
     const feed = await evaluationFeed(this.gpu, this.images, this.settings.preprocessing, batch, this.validationIndices.length);
     try {
@@ -121,3 +150,19 @@ export class CandidateTrainer {
     await this.feed.destroy();
   }
 }
+
+/**
+ * A student that cannot be trained here: the plan refuses its spec, or a tensor is over the adapter's limits or the memory
+ * left. Only the first two follow from the spec alone; all are told the same way, by judging the student alone.
+ */
+const isMisfit = (error: unknown): error is SpecError | DeviceMemoryError => error instanceof SpecError || error instanceof DeviceMemoryError;
+
+function outcomeOf(hash: string, validation: Evaluation | DivergedError, elapsedMs: number): CandidateOutcome {
+  if (validation instanceof DivergedError) return failed(hash, validation.message, elapsedMs);
+  const { accuracy, loss } = validation;
+  // Logits that are no numbers have an accuracy all the same: that of always answering with the first class.
+  if (!Number.isFinite(loss)) return failed(hash, `the validation loss is ${loss}`, elapsedMs);
+  return { hash, accuracy, loss, seconds: elapsedMs / 1000 };
+}
+
+const failed = (hash: string, failure: string, elapsedMs: number): CandidateOutcome => ({ hash, accuracy: 0, loss: NaN, seconds: elapsedMs / 1000, failure });

@@ -1,0 +1,167 @@
+// Judging students: what each outcome says when a student cannot be trained, diverges or does not fit, beside others that do.
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { DeviceLostError, DeviceMemoryError, DeviceUseError, openDevice, type Gpu } from '@n2n/kernels';
+import { parseSpec, specHash, zooSpec, type NetworkSpec } from '../network/index.js';
+import { patterns } from '../testing/patterns.js';
+import { CandidateTrainer, type Candidate, type CandidateOutcome, type CandidateSettings } from './candidates.js';
+import { DeviceImages } from './images.js';
+import { defaultSgd } from './schedule.js';
+
+const gpu = await openDevice();
+afterAll(() => gpu.close());
+
+const geometry = { channels: 1, height: 12, width: 12 };
+const split = patterns(96, 4, 1, 12);
+const images = await DeviceImages.create(gpu, split, geometry);
+const indices = { train: Uint32Array.from({ length: 64 }, (_, i) => i), validation: Uint32Array.from({ length: 32 }, (_, i) => 64 + i) };
+
+const settings: CandidateSettings = {
+  objective: { hard: { weight: 1, smoothing: 0 } },
+  optimiser: { ...defaultSgd, learningRate: 0.05 },
+  schedule: { kind: 'constant' },
+  epochs: 2,
+  batch: 32,
+  views: 0,
+  seed: 1,
+  cohort: 3,
+  preprocessing: { mean: [0.4], std: [0.3] },
+};
+
+const candidate = (spec: NetworkSpec): Candidate => ({ spec, hash: specHash(spec) });
+const small = candidate(zooSpec('mnist-cnn', { ...geometry, classes: 4 }));
+const half = candidate(zooSpec('mnist-cnn@0.5', { ...geometry, classes: 4 }));
+
+/** A network whose one map has `filters` channels. */
+const wide = (filters: number): Candidate =>
+  candidate(
+    parseSpec({
+      name: `wide ${filters}`,
+      input: geometry,
+      classes: 4,
+      nodes: [
+        { id: 'conv', type: 'conv2d', inputs: ['input'], attributes: { filters, kernel: 1 } },
+        { id: 'pool', type: 'global-average-pool', inputs: ['conv'] },
+        { id: 'head', type: 'linear', inputs: ['pool'], attributes: { features: 4 } },
+      ],
+    }),
+  );
+
+/** Batch norm after the flatten: a valid spec that no plan computes. */
+const refused = candidate(
+  parseSpec({
+    name: 'refused',
+    input: geometry,
+    classes: 4,
+    nodes: [
+      { id: 'flat', type: 'flatten', inputs: ['input'] },
+      { id: 'norm', type: 'batch-norm', inputs: ['flat'] },
+      { id: 'head', type: 'linear', inputs: ['norm'], attributes: { features: 4 } },
+    ],
+  }),
+);
+
+async function judge(candidates: readonly Candidate[], changed: Partial<CandidateSettings> = {}): Promise<Omit<CandidateOutcome, 'seconds'>[]> {
+  const trainer = await CandidateTrainer.create(gpu, images, indices, { ...settings, ...changed });
+  try {
+    return (await trainer.judge(candidates)).map(({ seconds: _, ...outcome }) => outcome);
+  } finally {
+    await trainer.destroy();
+  }
+}
+
+const noOutcome = ({ hash }: Candidate, failure: RegExp): unknown => ({ hash, accuracy: 0, loss: NaN, failure: expect.stringMatching(failure) });
+
+/** Lets allocations fail that would bring the device's memory above `bytes`. */
+function limitMemory(bytes: number): void {
+  const allocate = gpu.allocate.bind(gpu);
+  vi.spyOn(gpu, 'allocate').mockImplementation(async (size, label) => {
+    if (gpu.statistics.bytesAllocated + size > bytes) throw new DeviceMemoryError(`buffer "${label}": out of memory`);
+    return allocate(size, label);
+  });
+}
+
+/** The most memory that the device held while `work` ran. */
+async function peakOf(work: () => Promise<unknown>): Promise<number> {
+  const allocate = gpu.allocate.bind(gpu);
+  let peak = 0;
+  const spy = vi.spyOn(gpu, 'allocate').mockImplementation(async (size, label) => {
+    const slice = await allocate(size, label);
+    peak = Math.max(peak, gpu.statistics.bytesAllocated);
+    return slice;
+  });
+  await work();
+  spy.mockRestore();
+  return peak;
+}
+
+afterEach(() => void vi.restoreAllMocks());
+
+describe('a student that cannot be trained', () => {
+  let before = 0;
+  beforeEach(() => (before = gpu.statistics.bytesAllocated));
+  afterEach(() => expect(gpu.statistics.bytesAllocated, 'bytes kept').toBe(before));
+
+  it('has no outcome when the plan refuses it; the others have the one they get alone', async () => {
+    const alone = await judge([small], { cohort: 1 });
+    const [first, second, third] = await judge([small, refused, half]);
+    expect(first).toEqual(alone[0]);
+    expect(first!.loss).toBeGreaterThan(0);
+    expect(second).toEqual(noOutcome(refused, /"norm".*flattened/));
+    expect(third!.failure).toBeUndefined();
+  });
+
+  it('has no outcome when a tensor is over the binding limit', async () => {
+    const alone = await judge([half], { cohort: 1 });
+    const { limits } = gpu;
+    const binding = 32 * 144 * 64 * 4 - 4;
+    const lower = new Proxy(limits, { get: (_, name) => (name === 'maxStorageBufferBindingSize' ? binding : limits[name as keyof GPUSupportedLimits]) });
+    vi.spyOn(gpu, 'limits', 'get').mockReturnValue(lower);
+    expect(await judge([wide(64), half])).toEqual([noOutcome(wide(64), /binds at most/), alone[0]]);
+    expect((await judge([wide(60)]))[0]!.failure).toBeUndefined();
+  });
+
+  it('is trained alone when the memory does not hold the cohort', async () => {
+    const unlimited = await judge([wide(60), wide(64)]);
+    const peak = await peakOf(() => judge([wide(64)]));
+    expect(peak).toBeLessThan(await peakOf(() => judge([wide(60), wide(64)])));
+    limitMemory(peak);
+    expect(await judge([wide(60), wide(64)])).toEqual(unlimited);
+  });
+
+  it('has no outcome when the memory does not hold it alone', async () => {
+    const peak = await peakOf(() => judge([wide(64)]));
+    limitMemory(peak - 1);
+    const [first, second] = await judge([wide(64), half]);
+    expect(first).toEqual(noOutcome(wide(64), /out of memory/));
+    expect(second!.failure).toBeUndefined();
+  });
+
+  it('has accuracy 0 and no loss when it diverges', async () => {
+    expect(await judge([small], { optimiser: { ...defaultSgd, learningRate: 1e30 } })).toEqual([noOutcome(small, /diverged in epoch 1/)]);
+  });
+
+  it('has accuracy 0 and no loss when only its validation shows that it diverged', async () => {
+    // One step: its loss is that of the initial weights.
+    const oneStep = { epochs: 1, batch: 64, optimiser: { ...defaultSgd, learningRate: 1e30 } };
+    expect(await judge([small], oneStep)).toEqual([noOutcome(small, /validation loss is (NaN|Infinity)/)]);
+  });
+});
+
+describe('a device that fails is no outcome', () => {
+  it.each([new DeviceLostError('gone'), new DeviceUseError('misused')])('$name', async (failure) => {
+    const trainer = await CandidateTrainer.create(gpu, images, indices, settings);
+    vi.spyOn(gpu, 'allocate').mockRejectedValue(failure);
+    await expect(trainer.judge([small, half])).rejects.toBe(failure);
+    vi.restoreAllMocks();
+    await trainer.destroy();
+  });
+
+  it('DeviceMemoryError outside of an allocation', async () => {
+    const other: Gpu = await openDevice();
+    const trainer = await CandidateTrainer.create(other, await DeviceImages.create(other, split, geometry), indices, settings);
+    const failure = new DeviceMemoryError('out of memory in a submit');
+    other.poison(failure);
+    await expect(trainer.judge([small])).rejects.toBe(failure);
+    other.close();
+  });
+});
