@@ -7,7 +7,8 @@ export function initialWeights(spec: NetworkSpec, seed: number | string): Map<st
   const weights = new Map<string, Float32Array>();
   analyse(spec).nodes.forEach(({ node, parameters }, index) => {
     for (const declaration of parameters) {
-      // The position, not the id, keys the stream: two specs of one canonical hash start alike.
+      // The position in the list of nodes keys the stream, not the id: specs that differ in names alone start alike. Listing the
+      // nodes of one graph in another order gives other weights, though the canonical hash is the same.
       weights.set(`${node.id}.${declaration.name}`, draw(declaration, seed, `initial-weights/${declaration.name}`, index));
     }
   });

@@ -1,11 +1,11 @@
 // Training on the device: against PyTorch's trajectory, against itself, and side by side.
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
-import { compileOpSet, openDevice, padded } from '@n2n/kernels';
+import { compileOpSet, openDevice, padded, type Gpu } from '@n2n/kernels';
 import type { Split } from '../data/index.js';
 import { parseSpec, zooSpec } from '../network/index.js';
-import { Parameters } from '../plan/index.js';
-import { keyedRandom } from '../random.js';
+import { Parameters, TrainingPlan } from '../plan/index.js';
+import { patterns } from '../testing/patterns.js';
 import { evaluate, evaluationFeed, teacherTable } from './evaluate.js';
 import { Feed, type TeacherTable } from './feed.js';
 import { DeviceImages } from './images.js';
@@ -22,7 +22,13 @@ interface Trajectory {
 }
 
 const gpu = await openDevice();
-afterAll(() => gpu.close());
+/** Chooses the kernels of an adapter whose subgroups cannot be used. */
+const withoutSubgroups = await openDevice();
+Object.defineProperty(withoutSubgroups, 'traits', { value: { ...withoutSubgroups.traits, subgroupSize: 0 } });
+afterAll(() => {
+  gpu.close();
+  withoutSubgroups.close();
+});
 
 const fixture = JSON.parse(readFileSync(new URL('../testing/trajectory.json', import.meta.url), 'utf8')) as {
   readonly mean: number[];
@@ -59,11 +65,14 @@ describe('ten steps agree with PyTorch', () => {
   const six: Split = { count: 6, images: Uint8Array.from(fixture.images), labels: Uint8Array.from([0, 1, 2, 3, 4, 0]) };
   const indices = Uint32Array.from([0, 1, 2, 3, 4, 5]);
   const preprocessing = { mean: fixture.mean, std: fixture.std };
-  const optimisers: [string, Trajectory, Optimiser][] = [
-    ['SGD', fixture.sgd, { kind: 'sgd', learningRate: 0.05, momentum: 0.9, nesterov: true, weightDecay: 1e-3 }],
-    ['Adam', fixture.adam, { ...paperAdam, learningRate: 0.01, weightDecay: 1e-2 }],
+  const sgd: Optimiser = { kind: 'sgd', learningRate: 0.05, momentum: 0.9, nesterov: true, weightDecay: 1e-3 };
+  const adam: Optimiser = { ...paperAdam, learningRate: 0.01, weightDecay: 1e-2 };
+  const runs: [string, Gpu, Trajectory, Optimiser][] = [
+    ['SGD', gpu, fixture.sgd, sgd],
+    ['Adam', gpu, fixture.adam, adam],
+    ['SGD without subgroups', withoutSubgroups, fixture.sgd, sgd],
   ];
-  it.each(optimisers)('%s', async (_, expected, optimiser) => {
+  it.each(runs)('%s', async (_, gpu, expected, optimiser) => {
     const images = await DeviceImages.create(gpu, six, residual.input);
     const teacher: TeacherTable = { slice: await gpu.allocate(6 * padded(5) * 4, 'teacher'), views: 1, classes: 5 };
     const rows = new Float32Array(6 * padded(5));
@@ -87,22 +96,6 @@ describe('ten steps agree with PyTorch', () => {
     expect(evaluation.accuracy).toBe(expected.evaluation.accuracy);
   });
 });
-
-/** Noisy images of `classes` patterns of 4x4 blocks, which a small network can tell apart. */
-function patterns(count: number, classes: number, channels: number, side: number): Split {
-  const bytes = channels * side * side;
-  const prototypes = Array.from({ length: classes }, (_, c) => keyedRandom(7, 'prototype', c));
-  const faces = prototypes.map((stream) => Array.from({ length: 64 }, () => stream.int(200)));
-  const block = (p: number): number => Math.floor(p / side / 4) * 8 + Math.floor((p % side) / 4);
-  const images = new Uint8Array(count * bytes);
-  const labels = new Uint8Array(count);
-  for (let i = 0; i < count; i++) {
-    const noise = keyedRandom(7, 'noise', i);
-    labels[i] = i % classes;
-    for (let p = 0; p < bytes; p++) images[i * bytes + p] = faces[i % classes]![block(p)]! + noise.int(56);
-  }
-  return { count, images, labels };
-}
 
 const small = zooSpec('mnist-cnn', { channels: 1, height: 12, width: 12, classes: 4 });
 const split = patterns(96, 4, 1, 12);
@@ -129,6 +122,27 @@ async function trained(seed: string, options: Partial<TrainingOptions> = {}): Pr
   await feed.destroy();
   await parameters.destroy();
   return weights;
+}
+
+describe('without subgroups', () => {
+  it('no step of a plan uses them', async () => {
+    const kernels = await kernelsOfStep(withoutSubgroups);
+    expect(kernels.filter((label) => label.startsWith('conv2d/'))).not.toEqual([]);
+    expect(kernels.filter((label) => subgroupKernel.test(label))).toEqual([]);
+    if (gpu.traits.subgroupSize === 8) expect((await kernelsOfStep(gpu)).some((label) => subgroupKernel.test(label))).toBe(true);
+  });
+});
+
+const subgroupKernel = /subgroup|winograd|taps/;
+
+async function kernelsOfStep(device: Gpu): Promise<string[]> {
+  const images = await DeviceImages.create(device, split, small.input);
+  const feed = await Feed.create(device, images, { batch: 8, steps: 1, preprocessing });
+  const parameters = await Parameters.create(device, small, initialWeights(small, 'a'));
+  const plan = await TrainingPlan.create(device, parameters, feed, { objective: settings.objective, optimiser: settings.optimiser, seed: 0, steps: 1 });
+  const kernels = plan.recording.steps.map(({ kernel }) => kernel.label);
+  for (const owner of [plan, parameters, feed, images]) await owner.destroy();
+  return kernels;
 }
 
 describe('training', () => {
@@ -182,6 +196,12 @@ describe('training', () => {
     // A student that is the teacher has no distance to it, view by view (in evaluation mode both).
     const again = await gpu.read((await teacherTable(gpu, teacher, images, { ...options, batch: 50 })).slice);
     expect(again).toEqual(logits);
+  });
+
+  it('starts specs that differ in names alone from the same weights', () => {
+    const renamed = parseSpec(JSON.parse(JSON.stringify(small).replaceAll(/"conv(\d)"/g, '"layer$1"')));
+    expect(renamed.nodes.map(({ id }) => id)).not.toEqual(small.nodes.map(({ id }) => id));
+    expect([...initialWeights(renamed, 'a').values()]).toEqual([...initialWeights(small, 'a').values()]);
   });
 
   it('reports a diverged network by name', async () => {
