@@ -9,8 +9,22 @@ import { conformanceCases, gradientError, runCase } from './testing/conformance.
 const gpu = await openDevice();
 afterAll(() => gpu.close());
 
+/** The adapter that tests are written for: every variant runs on it, none may vanish from this suite. */
+const isReference = gpu.traits.kind === 'cpu' && gpu.traits.subgroupSize === 8;
+const adapter = `${gpu.adapter.description || gpu.adapter.device}, ${gpu.traits.kind} with subgroups of ${gpu.traits.subgroupSize}`;
+
+/** Passes and variants that no sample of the op can run on this adapter. */
+function unusableVariants<S>(op: Op<S>): string[] {
+  return Object.entries(op.passes).flatMap(([passName, { variants }]) =>
+    variants.filter((variant) => !op.samples.some((shape) => variant.usable(shape, gpu.traits))).map(({ name }) => `${passName} ${name}`),
+  );
+}
+
 function suite<S>(op: Op<S>): void {
   describe(op.name, () => {
+    const unusable = unusableVariants(op);
+    if (isReference) it(`${op.name} runs every variant on some sample`, () => expect(unusable).toEqual([]));
+    else for (const variant of unusable) it(`${op.name} ${variant} does not run on this adapter (${adapter})`, ({ skip }) => skip());
     for (const one of conformanceCases(op)) {
       const pass = op.passes[one.passName]!;
       const variant = pass.variants.find(({ name }) => name === one.variant)!;

@@ -50,9 +50,12 @@ const bias: Tensor = {
 /** 2 operations for each multiply-add of batch x inputs x outputs. */
 const flops = ({ batch, inputs, outputs }: LinearShape): number => 2 * batch * inputs * outputs;
 
-/** conv2d's variants of a pass, seen with a linear layer's shape. */
+/** conv2d's variants for windows of several pixels: of no use to a 1x1 convolution. */
+const WINDOW_VARIANTS = ['winograd', 'taps'];
+
+/** conv2d's other variants of a pass, seen with a linear layer's shape. */
 const variantsOf = (pass: string): Variant<LinearShape>[] =>
-  conv2d.passes[pass]!.variants.map((variant) => ({
+  conv2d.passes[pass]!.variants.filter(({ name }) => !WINDOW_VARIANTS.includes(name)).map((variant) => ({
     name: variant.name,
     usable: (shape, device) => variant.usable(asConv2d(shape), device),
     scratchWords: (shape, device) => variant.scratchWords?.(asConv2d(shape), device) ?? 0,
