@@ -56,7 +56,14 @@ export class Parameters {
   readonly #sections: { trained: Section; state: Section };
   readonly #offsets = new Map<string, { offset: number; words: number }>();
 
-  private constructor(gpu: Gpu, spec: NetworkSpec, both: { trained: Section; state: Section }, trained: Slice, state: Slice, owned: Allocations) {
+  private constructor(
+    gpu: Gpu,
+    spec: NetworkSpec,
+    both: { trained: Section; state: Section },
+    trained: Slice,
+    state: Slice,
+    owned: Allocations,
+  ) {
     this.#gpu = gpu;
     this.#owned = owned;
     this.spec = spec;

@@ -24,7 +24,14 @@ export interface PlanMemory {
 }
 
 /** Turns calls into steps of `recorder`; the activations' arena goes to `owned`. */
-async function record(gpu: Gpu, calls: CallList, homes: Homes, recorder: Recorder, owned: Allocations, label: string): Promise<{ memory: PlanMemory; slice: (place: Place) => Slice }> {
+async function record(
+  gpu: Gpu,
+  calls: CallList,
+  homes: Homes,
+  recorder: Recorder,
+  owned: Allocations,
+  label: string,
+): Promise<{ memory: PlanMemory; slice: (place: Place) => Slice }> {
   const layout = calls.allocate(gpu.alignment / 4);
   const arena = await owned.allocate(layout.words * 4, `${label} activations`);
   const slice = (place: Place): Slice => {
@@ -146,7 +153,13 @@ interface OptimiserSlices {
 }
 
 /** One dispatch over the whole arena, or a few where the arena is larger than a binding may be. */
-function recordOptimiser(gpu: Gpu, recorder: Recorder, parameters: Parameters, slices: OptimiserSlices, { optimiser, steps }: TrainingPlanOptions): void {
+function recordOptimiser(
+  gpu: Gpu,
+  recorder: Recorder,
+  parameters: Parameters,
+  slices: OptimiserSlices,
+  { optimiser, steps }: TrainingPlanOptions,
+): void {
   const total = parameters.trainedWords;
   const chunk = Math.floor(gpu.limits.maxStorageBufferBindingSize / 4 / 1024) * 1024;
   for (let at = 0; at < total; at += chunk) {

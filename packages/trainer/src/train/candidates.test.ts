@@ -1,5 +1,5 @@
 // Judging students: what each outcome says when a student cannot be trained, diverges or does not fit, beside others that do.
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { DeviceLostError, DeviceMemoryError, DeviceUseError, openDevice, type Gpu } from '@n2n/kernels';
 import { parseSpec, specHash, zooSpec, type NetworkSpec } from '../network/index.js';
 import { patterns } from '../testing/patterns.js';
@@ -60,16 +60,25 @@ const refused = candidate(
   }),
 );
 
-async function judge(candidates: readonly Candidate[], changed: Partial<CandidateSettings> = {}): Promise<Omit<CandidateOutcome, 'seconds'>[]> {
+/** Outcomes without their times. Nothing may be left on the device, whatever became of the students. */
+async function judge(
+  candidates: readonly Candidate[],
+  changed: Partial<CandidateSettings> = {},
+): Promise<Omit<CandidateOutcome, 'seconds'>[]> {
+  const before = gpu.statistics.bytesAllocated;
   const trainer = await CandidateTrainer.create(gpu, images, indices, { ...settings, ...changed });
-  try {
-    return (await trainer.judge(candidates)).map(({ seconds: _, ...outcome }) => outcome);
-  } finally {
-    await trainer.destroy();
-  }
+  const outcomes = await trainer.judge(candidates);
+  await trainer.destroy();
+  expect(gpu.statistics.bytesAllocated, 'bytes kept').toBe(before);
+  return outcomes.map(({ hash, accuracy, loss, failure }) => ({ hash, accuracy, loss, ...(failure === undefined ? {} : { failure }) }));
 }
 
-const noOutcome = ({ hash }: Candidate, failure: RegExp): unknown => ({ hash, accuracy: 0, loss: NaN, failure: expect.stringMatching(failure) });
+const noOutcome = ({ hash }: Candidate, failure: RegExp): unknown => ({
+  hash,
+  accuracy: 0,
+  loss: NaN,
+  failure: expect.stringMatching(failure),
+});
 
 /** Lets allocations fail that would bring the device's memory above `bytes`. */
 function limitMemory(bytes: number): void {
@@ -97,10 +106,6 @@ async function peakOf(work: () => Promise<unknown>): Promise<number> {
 afterEach(() => void vi.restoreAllMocks());
 
 describe('a student that cannot be trained', () => {
-  let before = 0;
-  beforeEach(() => (before = gpu.statistics.bytesAllocated));
-  afterEach(() => expect(gpu.statistics.bytesAllocated, 'bytes kept').toBe(before));
-
   it('has no outcome when the plan refuses it; the others have the one they get alone', async () => {
     const alone = await judge([small], { cohort: 1 });
     const [first, second, third] = await judge([small, refused, half]);
@@ -114,7 +119,9 @@ describe('a student that cannot be trained', () => {
     const alone = await judge([half], { cohort: 1 });
     const { limits } = gpu;
     const binding = 32 * 144 * 64 * 4 - 4;
-    const lower = new Proxy(limits, { get: (_, name) => (name === 'maxStorageBufferBindingSize' ? binding : limits[name as keyof GPUSupportedLimits]) });
+    const lower = new Proxy(limits, {
+      get: (_, name) => (name === 'maxStorageBufferBindingSize' ? binding : limits[name as keyof GPUSupportedLimits]),
+    });
     vi.spyOn(gpu, 'limits', 'get').mockReturnValue(lower);
     expect(await judge([wide(64), half])).toEqual([noOutcome(wide(64), /binds at most/), alone[0]]);
     expect((await judge([wide(60)]))[0]!.failure).toBeUndefined();

@@ -111,7 +111,8 @@ export class CandidateTrainer {
     const started = performance.now();
     const networks: Parameters[] = [];
     try {
-      for (const { spec, hash } of cohort) networks.push(await Parameters.create(gpu, spec, initialWeights(spec, `${settings.seed}/${hash}`)));
+      for (const { spec, hash } of cohort)
+        networks.push(await Parameters.create(gpu, spec, initialWeights(spec, `${settings.seed}/${hash}`)));
       const results = await trainSideBySide(gpu, networks, this.feed, {
         objective: settings.objective,
         optimiser: settings.optimiser,
@@ -155,7 +156,8 @@ export class CandidateTrainer {
  * A student that cannot be trained here: the plan refuses its spec, or a tensor is over the adapter's limits or the memory
  * left. Only the first two follow from the spec alone; all are told the same way, by judging the student alone.
  */
-const isMisfit = (error: unknown): error is SpecError | DeviceMemoryError => error instanceof SpecError || error instanceof DeviceMemoryError;
+const isMisfit = (error: unknown): error is SpecError | DeviceMemoryError =>
+  error instanceof SpecError || error instanceof DeviceMemoryError;
 
 function outcomeOf(hash: string, validation: Evaluation | DivergedError, elapsedMs: number): CandidateOutcome {
   if (validation instanceof DivergedError) return failed(hash, validation.message, elapsedMs);
@@ -165,4 +167,10 @@ function outcomeOf(hash: string, validation: Evaluation | DivergedError, elapsed
   return { hash, accuracy, loss, seconds: elapsedMs / 1000 };
 }
 
-const failed = (hash: string, failure: string, elapsedMs: number): CandidateOutcome => ({ hash, accuracy: 0, loss: NaN, seconds: elapsedMs / 1000, failure });
+const failed = (hash: string, failure: string, elapsedMs: number): CandidateOutcome => ({
+  hash,
+  accuracy: 0,
+  loss: NaN,
+  seconds: elapsedMs / 1000,
+  failure,
+});

@@ -27,12 +27,24 @@ export function plainOrder(indices: Uint32Array): Uint32Array {
 }
 
 /** A feed for evaluation over `count` images, without augmentation. */
-export async function evaluationFeed(gpu: Gpu, images: DeviceImages, preprocessing: FeedOptions['preprocessing'], batch: number, count: number): Promise<Feed> {
+export async function evaluationFeed(
+  gpu: Gpu,
+  images: DeviceImages,
+  preprocessing: FeedOptions['preprocessing'],
+  batch: number,
+  count: number,
+): Promise<Feed> {
   return Feed.create(gpu, images, { batch, steps: Math.max(1, Math.ceil(count / batch)), preprocessing });
 }
 
 /** Evaluates with running batch-norm statistics; the last batch may be partly void. */
-export async function evaluate(gpu: Gpu, parameters: Parameters, feed: Feed, indices: Uint32Array, options: StepsOptions = {}): Promise<Evaluation> {
+export async function evaluate(
+  gpu: Gpu,
+  parameters: Parameters,
+  feed: Feed,
+  indices: Uint32Array,
+  options: StepsOptions = {},
+): Promise<Evaluation> {
   const plan = await EvaluationPlan.create(gpu, parameters, feed);
   try {
     feed.setOrder(plainOrder(indices));

@@ -88,7 +88,12 @@ export class Feed {
 }
 
 /** Gathers the images, labels and teacher's logits of the clock's step into the batch. */
-async function recordFill(gpu: Gpu, images: DeviceImages, options: FeedOptions, slices: Readonly<Record<string, Slice>>): Promise<Recording> {
+async function recordFill(
+  gpu: Gpu,
+  images: DeviceImages,
+  options: FeedOptions,
+  slices: Readonly<Record<string, Slice>>,
+): Promise<Recording> {
   const { batch, steps, teacher } = options;
   const { channels, height, width } = images.geometry;
   const common = { order: slices['order']!, clock: slices['clock']! };

@@ -139,7 +139,12 @@ async function kernelsOfStep(device: Gpu): Promise<string[]> {
   const images = await DeviceImages.create(device, split, small.input);
   const feed = await Feed.create(device, images, { batch: 8, steps: 1, preprocessing });
   const parameters = await Parameters.create(device, small, initialWeights(small, 'a'));
-  const plan = await TrainingPlan.create(device, parameters, feed, { objective: settings.objective, optimiser: settings.optimiser, seed: 0, steps: 1 });
+  const plan = await TrainingPlan.create(device, parameters, feed, {
+    objective: settings.objective,
+    optimiser: settings.optimiser,
+    seed: 0,
+    steps: 1,
+  });
   const kernels = plan.recording.steps.map(({ kernel }) => kernel.label);
   for (const owner of [plan, parameters, feed, images]) await owner.destroy();
   return kernels;

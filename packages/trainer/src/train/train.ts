@@ -67,7 +67,12 @@ export async function train(gpu: Gpu, parameters: Parameters, feed: Feed, option
  * Trains several networks on the same batches, their dispatches interleaved. Each has memory of its own, so each gets the
  * bits it would get alone. A network that diverges yields its error in place of a result; the others go on.
  */
-export async function trainSideBySide(gpu: Gpu, networks: readonly Parameters[], feed: Feed, options: TrainingOptions): Promise<(TrainingResult | DivergedError)[]> {
+export async function trainSideBySide(
+  gpu: Gpu,
+  networks: readonly Parameters[],
+  feed: Feed,
+  options: TrainingOptions,
+): Promise<(TrainingResult | DivergedError)[]> {
   const steps = stepsPerEpoch(options.indices.length, feed.batch);
   if (steps === 0) throw new RangeError(`${options.indices.length} images are less than one batch of ${feed.batch}`);
   const dropoutSeed = keyedRandom(options.seed, 'dropout').next();
@@ -109,11 +114,19 @@ export async function trainSideBySide(gpu: Gpu, networks: readonly Parameters[],
   }
 }
 
-async function closeEpoch(gpu: Gpu, plan: TrainingPlan, records: EpochRecord[], network: Parameters, epoch: number): Promise<EpochRecord[] | DivergedError> {
+async function closeEpoch(
+  gpu: Gpu,
+  plan: TrainingPlan,
+  records: EpochRecord[],
+  network: Parameters,
+  epoch: number,
+): Promise<EpochRecord[] | DivergedError> {
   const [lossSum, correct, samples] = (await gpu.read(plan.totals)) as unknown as [number, number, number];
   const loss = lossSum / samples;
   if (!Number.isFinite(loss)) {
-    return new DivergedError(`training of "${network.spec.name}" diverged in epoch ${epoch + 1}: the loss is ${loss}. Use a lower learning rate.`);
+    return new DivergedError(
+      `training of "${network.spec.name}" diverged in epoch ${epoch + 1}: the loss is ${loss}. Use a lower learning rate.`,
+    );
   }
   return [...records, { loss, accuracy: correct / samples }];
 }
