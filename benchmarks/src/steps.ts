@@ -104,7 +104,11 @@ export async function runStepBench(gpu: Gpu, options: StepBenchOptions = {}): Pr
   const prepared: Prepared[] = [];
   try {
     for (const one of chosen) prepared.push(await prepare(gpu, one));
-    return await measureAll(gpu, prepared.map(({ bench }) => bench), options);
+    return await measureAll(
+      gpu,
+      prepared.map(({ bench }) => bench),
+      options,
+    );
   } finally {
     for (const one of prepared) await one.destroy();
   }

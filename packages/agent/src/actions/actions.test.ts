@@ -263,7 +263,10 @@ describe('degenerate students', () => {
 
   test('nothing between input and output', () => {
     const spec = build([{ type: 'flatten' }, { type: 'linear', attributes: { features: 4 } }]);
-    expect(judge({ kind: 'network', spec }, { params: 1e9, macs: 1e12 })).toMatchObject({ kind: 'degenerate', reason: expect.stringMatching(/nothing is left/) });
+    expect(judge({ kind: 'network', spec }, { params: 1e9, macs: 1e12 })).toMatchObject({
+      kind: 'degenerate',
+      reason: expect.stringMatching(/nothing is left/),
+    });
   });
 
   test('not smaller than the teacher; smaller by one is enough', () => {

@@ -29,7 +29,12 @@ export class AutoregressivePolicy implements Policy {
     readonly stateSize: number,
     readonly actions: number,
     random: KeyedRandom,
-    { hidden = 30, layers = 2, embedding = 10, prior = [] }: { hidden?: number; layers?: number; embedding?: number; prior?: readonly number[] } = {},
+    {
+      hidden = 30,
+      layers = 2,
+      embedding = 10,
+      prior = [],
+    }: { hidden?: number; layers?: number; embedding?: number; prior?: readonly number[] } = {},
   ) {
     this.parameters = new ParameterSet(random);
     this.#embedding = this.parameters.create('embedding', actions + 1, embedding, 1 / Math.sqrt(embedding));

@@ -203,4 +203,3 @@ export function gradientError<S>(op: Op<S>, passName: string, shape: S, probes =
 }
 
 const copy = (tensors: Tensors): Tensors => Object.fromEntries(Object.entries(tensors).map(([name, data]) => [name, data.slice()]));
-
