@@ -129,12 +129,12 @@ export class Ledger {
   }
 
   /**
-   * The student that a next stage starts from: the best feasible one, else the one of greatest merit - the next stage can still
-   * make it small, while the nearest miss of a size limit is merely the student with the fewest layers.
+   * What the next stage starts from: the best student by R_c * R_a, whether it keeps the constraints or not. A size limit is what
+   * shrinkage is there to meet; a network already shrunk to the limit by removal leaves it nothing to do (docs/decisions/0003).
    */
   get base(): FinishedStudent | undefined {
-    if (this.#best === undefined || this.#best.violation === 0) return this.#best;
-    return this.finished.reduce((best, student) => (student.merit > best.merit ? student : best));
+    const [first, ...others] = this.finished;
+    return first && others.reduce((best, student) => (student.merit > best.merit ? student : best), first);
   }
 
   get history(): readonly UpdateEvent[] {

@@ -177,6 +177,22 @@ describe('constraints', () => {
     expect(bound.finished.some(({ merit }) => merit > bound.best!.merit)).toBe(true);
   });
 
+  test('shrinkage starts from the best trade, though only a worse student keeps the constraints', async () => {
+    const options = { teacher: { spec: plain, accuracy: 0.95 }, updates: 3 };
+    const { finished } = await search({ ...options, stages: ['removal'] });
+    const smallest = finished.reduce((least, student) => (student.measures.params < least.measures.params ? student : least));
+    const greatest = finished.reduce((most, student) => (student.merit > most.merit ? student : most));
+    expect(smallest.merit).toBeLessThan(greatest.merit);
+    const bases: string[] = [];
+    const bound = await search({
+      ...options,
+      constraints: [parseConstraint(`params<=${smallest.measures.params}`)],
+      onEvent: (event) => event.type === 'stage' && bases.push(specHash(event.base)),
+    });
+    expect(bases[1]).toBe(greatest.hash);
+    expect(bound.best!.measures.params).toBeLessThanOrEqual(smallest.measures.params);
+  });
+
   test('when none can be met the nearest miss is returned; from update 15 on what breaks a size limit is not trained', async () => {
     const { evaluate, calls } = recorder();
     const result = await search({ stages: ['shrinkage'], updates: 18, constraints: [parseConstraint('params<=10')], evaluate });

@@ -16,7 +16,7 @@ export interface StageOptions {
   readonly roundTo: number;
   /**
    * How much a fresh policy leans towards leaving layers as they are: 0 is the paper's even draw, 1 keeps a layer with probability
-   * 0.88 and scales by 0.74 on average. For searches too short to learn it (docs/decisions/0002).
+   * 0.73 and scales by 0.85 on average. For searches too short to learn it (docs/decisions/0002).
    */
   readonly prior: number;
 }

@@ -9,8 +9,8 @@ import type { Problem } from './problem.js';
 export const KEEP = 0;
 export const REMOVE = 1;
 
-/** Logits of a fresh policy at a prior of 1, which keeps a layer with probability 0.88. */
-export const removalPrior: readonly number[] = [2, 0];
+/** Logits of a fresh policy at a prior of 1, which keeps a layer with probability 0.73. */
+export const removalPrior: readonly number[] = [1, 0];
 
 export const removalSizes = { stateSize: LAYER_STATE_SIZE, actions: 2 } as const;
 

@@ -19,8 +19,8 @@ import type { Problem } from './problem.js';
 const ACTIONS = 10;
 export const UNCHANGED = ACTIONS - 1;
 
-/** Logits of a fresh policy at a prior of 1, which scales by 0.74 on average. */
-export const shrinkagePrior: readonly number[] = Array.from({ length: ACTIONS }, (_, action) => 0.25 * action);
+/** Logits of a fresh policy at a prior of 1, which scales by 0.85 on average. */
+export const shrinkagePrior: readonly number[] = Array.from({ length: ACTIONS }, (_, action) => 0.5 * action);
 
 /** What an action is about, one-hot after the layer's state. */
 const KINDS = ['kernel', 'stride', 'padding', 'width'] as const;
