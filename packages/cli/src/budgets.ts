@@ -41,8 +41,8 @@ export const QUICKSTART = {
   teacherEpochs: 1,
   teacherBatch: 64,
   teacherLearningRate: 0.05,
-  /** Less than a tenth of the teacher's. */
-  constraint: ['params<=24000'],
+  /** Without a --constraint the student must have this many times fewer parameters than the teacher. */
+  compression: 10.25,
   updates: 3,
   rollouts: 4,
   prior: 1,

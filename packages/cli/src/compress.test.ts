@@ -387,6 +387,8 @@ describe('other commands', () => {
       '30',
       '--batch',
       '20',
+      '--constraint',
+      'params<=60000',
     ];
     const document = await n2nJson(['quickstart', ...data, ...flags, '--run', folder.path('quick')]);
     expect(document).toMatchObject({ run: folder.path('quick'), data: folder.path('data'), teacher: { name: 'plain-6@0.5' } });

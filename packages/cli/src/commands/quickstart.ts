@@ -11,6 +11,7 @@ import { openNetwork } from '../sources/network.js';
 import { carryOut } from '../workflow/compress.js';
 import { checkConfiguration, createRun, defaultViews } from '../workflow/start.js';
 import { isDatasetName } from '@n2n/trainer';
+import { parameterCount } from '@n2n/trainer/network';
 import { resolve } from 'node:path';
 
 const quickstartSettings = {
@@ -52,8 +53,8 @@ export const quickstartCommand = defineCommand({
     const folder = values.run ?? (await freeRunPath('quickstart'));
     await refuseExisting(folder);
     const dataset = await openData(values.data, values.classes);
-    await openNetwork(values.teacher, dataset); // an unknown name is refused before the run directory is made
-    const configuration = configurationOf(values);
+    const teacher = await openNetwork(values.teacher, dataset); // an unknown name is refused before the run directory is made
+    const configuration = configurationOf(values, parameterCount(teacher.spec));
     checkConfiguration(configuration, dataset);
     const gpu = await context.openGpu(values.adapter);
     const created = await createRun(folder, 'quickstart', configuration, dataset, gpu);
@@ -62,7 +63,7 @@ export const quickstartCommand = defineCommand({
   },
 });
 
-function configurationOf(values: Resolved<typeof quickstartSettings>): Configuration {
+function configurationOf(values: Resolved<typeof quickstartSettings>, teacherParams: number): Configuration {
   const {
     run: _,
     data: name = 'mnist',
@@ -80,7 +81,7 @@ function configurationOf(values: Resolved<typeof quickstartSettings>): Configura
     data: isDatasetName(name) ? name : resolve(name),
     teacher: { kind: 'recipe', arch: teacher, epochs: teacherEpochs, batch: QUICKSTART.teacherBatch, learningRate: teacherLearningRate },
     stages: [...stages],
-    constraint: constraint.length > 0 ? [...constraint] : [...QUICKSTART.constraint],
+    constraint: constraint.length > 0 ? [...constraint] : [`params<=${Math.floor(teacherParams / QUICKSTART.compression)}`],
     validation: validation ?? QUICKSTART.validation,
     views: views ?? defaultViews(values),
   };
