@@ -21,6 +21,8 @@ export const COMPRESS = {
   learningRate: 5e-4,
   weightDecay: 5e-4,
   schedule: 'constant',
+  /** The paper's students start from random weights. */
+  init: 'inherit',
   cohort: 4,
   /** Training images that judge candidates; 0 is all of them. */
   subset: 0,

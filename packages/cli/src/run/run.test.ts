@@ -45,6 +45,7 @@ const configuration: Configuration = {
   learningRate: 0.01,
   weightDecay: 0,
   schedule: 'constant',
+  init: 'random',
   cohort: 1,
   subset: 0,
   validation: 10,

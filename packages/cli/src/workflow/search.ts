@@ -10,7 +10,15 @@ import {
   type SearchResult,
 } from '@n2n/agent';
 import { compileOpSet, type Gpu } from '@n2n/kernels';
-import { CandidateTrainer, paperAdam, type Augmentation, type DeviceImages, type Model, type TeacherTable } from '@n2n/trainer';
+import {
+  CandidateTrainer,
+  Inheritance,
+  paperAdam,
+  type Augmentation,
+  type DeviceImages,
+  type Model,
+  type TeacherTable,
+} from '@n2n/trainer';
 import type { Context } from '../context.js';
 import { count, percent } from '../output/format.js';
 import type { Progress } from '../output/progress.js';
@@ -95,7 +103,7 @@ async function searchWith(
 }
 
 async function openTrainer(gpu: Gpu, configuration: Configuration, material: SearchMaterial): Promise<CandidateTrainer> {
-  const { learningRate, weightDecay, schedule, epochs, batch, views, seed, cohort } = configuration;
+  const { learningRate, weightDecay, schedule, epochs, batch, views, seed, cohort, init } = configuration;
   return CandidateTrainer.create(
     gpu,
     material.images,
@@ -111,6 +119,7 @@ async function openTrainer(gpu: Gpu, configuration: Configuration, material: Sea
       cohort,
       preprocessing: material.model.preprocessing,
       ...(material.augmentation === undefined ? {} : { augmentation: material.augmentation }),
+      ...(init === 'inherit' ? { inheritance: new Inheritance(material.model) } : {}),
     },
     material.table,
   );

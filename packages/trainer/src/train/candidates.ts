@@ -8,6 +8,7 @@ import { Parameters } from '../plan/parameters.js';
 import { evaluate, evaluationBatch, evaluationFeed, type Evaluation } from './evaluate.js';
 import { Feed, type Augmentation, type TeacherTable } from './feed.js';
 import type { DeviceImages } from './images.js';
+import type { Inheritance } from './inherit.js';
 import { initialWeights } from './initial.js';
 import type { Objective } from './objective.js';
 import type { Optimiser, Schedule } from './schedule.js';
@@ -25,6 +26,8 @@ export interface CandidateSettings {
   readonly cohort: number;
   readonly preprocessing: Preprocessing;
   readonly augmentation?: Augmentation;
+  /** Where students start; without it from random weights. */
+  readonly inheritance?: Inheritance;
 }
 
 export interface Candidate {
@@ -111,8 +114,10 @@ export class CandidateTrainer {
     const started = performance.now();
     const networks: Parameters[] = [];
     try {
-      for (const { spec, hash } of cohort)
-        networks.push(await Parameters.create(gpu, spec, initialWeights(spec, `${settings.seed}/${hash}`)));
+      for (const { spec, hash } of cohort) {
+        const initial = initialWeights(spec, `${settings.seed}/${hash}`);
+        networks.push(await Parameters.create(gpu, spec, settings.inheritance?.weightsFor(spec, initial) ?? initial));
+      }
       const results = await trainSideBySide(gpu, networks, this.feed, {
         objective: settings.objective,
         optimiser: settings.optimiser,
