@@ -1,10 +1,23 @@
 // @n2n/agent: searches for a small student of a teacher. Pure: it is handed `evaluate` and knows neither device nor terminal.
+export {
+  describeMiss,
+  latenciesNeeded,
+  limitsFor,
+  metrics,
+  parseConstraint,
+  verdicts,
+  type Constraint,
+  type Limit,
+  type Metric,
+  type Verdict,
+} from './constraints.js';
+export { ConfigurationError } from './errors.js';
 export type { Candidate, Evaluate, Outcome } from './evaluate.js';
 export { Journal, JournalError, openJournal, type JournalEvent, type JournalRecord, type JournalSink } from './journal.js';
 export type { FinishedStudent, RolloutRecord, SearchCounts, SearchRecord, UpdateEvent } from './ledger.js';
+export { architectureMeasures, type ArchitectureMeasures, type LatencyMeasures, type Measures } from './measures.js';
 export { searchDefaults, type SearchOptions } from './options.js';
 export type { BaselineKind } from './reinforce.js';
-export { ConfigurationError, parseConstraint, type Constraint, type Measures, type Metric } from './reward.js';
 export { runSearch, type SearchEvent, type SearchInput, type SearchResult } from './search.js';
 export { fileSnapshot, SnapshotError, type SearchState, type SnapshotStore } from './snapshot.js';
 export { stageNames, type StageName } from './stages.js';

@@ -1,6 +1,7 @@
 // The hyper-parameters of a search, their defaults and their limits.
+import type { Constraint } from './constraints.js';
+import { ConfigurationError } from './errors.js';
 import { checkReinforceOptions, reinforceDefaults, type ReinforceOptions } from './reinforce.js';
-import { ConfigurationError, type Constraint } from './reward.js';
 import { stageNames, stages, type StageName, type StageOptions } from './stages.js';
 
 export interface SearchOptions extends ReinforceOptions, StageOptions {
@@ -29,7 +30,7 @@ export const searchDefaults: SearchOptions = {
 };
 
 /** Throws ConfigurationError that names the option, what it got and what it needs. */
-export function checkSearchOptions(options: SearchOptions): void {
+function checkSearchOptions(options: SearchOptions): void {
   const { seed, updates, roundTo, prior, learningRates } = options;
   const refuse = (message: string): never => {
     throw new ConfigurationError(message);
@@ -67,4 +68,13 @@ export function describeOptions(options: SearchOptions): Record<string, unknown>
     learningRates: Object.fromEntries(stageNames.map((stage) => [stage, learningRates[stage]])),
     constraints: options.constraints.map(({ text }) => text),
   };
+}
+
+/** The given options and the defaults of the others. Throws ConfigurationError. */
+export function resolveOptions(input: Partial<SearchOptions>): SearchOptions {
+  const names = Object.keys(searchDefaults) as (keyof SearchOptions)[];
+  const given = Object.fromEntries(names.filter((name) => input[name] !== undefined).map((name) => [name, input[name]]));
+  const options: SearchOptions = { ...searchDefaults, ...given };
+  checkSearchOptions(options);
+  return options;
 }

@@ -135,8 +135,34 @@ describe('compress', () => {
   it('ends with 6 and the nearest miss when a constraint cannot be kept', async () => {
     const { code, stdout, stderr } = await n2n([...compress('missed'), '--constraint', 'params<=20', '--stages', 'removal', '--json']);
     expect(code).toBe(6);
-    expect(stderr).toMatch(/does not keep params<=20/);
+    expect(stderr).toMatch(/does not keep params<=20 \(has \d+, [\d.]+ % above the limit of 20\);/);
     expect(JSON.parse(stdout)).toMatchObject({ constraints: [{ text: 'params<=20', met: false }] });
+  });
+
+  it('measures latencies when a constraint asks for them, and judges the finished student by its own', async () => {
+    const constraints = ['latency<=50x', 'latency-batch<=50x', 'params<=1x', 'energy<=1x', 'activation-bytes<=1x'];
+    const flags = constraints.flatMap((text) => ['--constraint', text]);
+    const document = await n2nJson([...compress('timed'), ...flags, '--updates', '1']);
+    type Figures = Record<string, number>;
+    const {
+      teacher: large,
+      student: small,
+      constraints: judged,
+    } = document as Record<'teacher' | 'student', Figures> & {
+      constraints: Figures[];
+    };
+    const figures = ['latencyMs', 'batchLatencyMs', 'params', 'energyMicrojoules', 'activationBytes'];
+    for (const [i, name] of figures.entries()) {
+      expect(judged[i], name).toMatchObject({ text: constraints[i], met: true, figure: small[name] });
+      expect(judged[i]!['limit'], name).toBe((i < 2 ? 50 : 1) * large[name]!);
+    }
+    const events = ((await journal('timed')) as { event: Record<string, unknown> }[]).map(({ event }) => event);
+    const outcomes = events.filter(({ type }) => type === 'outcome');
+    for (const measured of [events[0]!['teacher'], ...outcomes]) {
+      expect(measured).toMatchObject({ latencyMs: expect.any(Number), batchLatencyMs: expect.any(Number) });
+    }
+    expect(outcomes.length).toBeGreaterThan(0);
+    expect(result['student']).toMatchObject({ batchLatencyMs: null });
   });
 
   it('prints a table for people', async () => {

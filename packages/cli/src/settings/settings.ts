@@ -72,7 +72,7 @@ export const search = {
   epochs: integer({ flags: '--epochs <n>', about: "epochs of a candidate's training" }, 1, COMPRESS.epochs, 100_000),
   constraint: texts({
     flags: '--constraint <text>',
-    about: 'a limit that the student must keep, such as "params<=50000"; may be repeated',
+    about: 'a limit that the student must keep, such as "params<=50000" or "latency<=0.5x" (of the teacher\'s); may be repeated',
   }),
   batch: { ...batch, fallback: COMPRESS.batch },
   learningRate: { ...learningRate, about: "candidates' learning rate (Adam)", fallback: COMPRESS.learningRate },

@@ -1,4 +1,5 @@
 // Networks at work: train one, evaluate one, time one. Each call owns what it allocates.
+import type { LatencyMeasures } from '@n2n/agent';
 import type { Gpu } from '@n2n/kernels';
 import {
   DeviceImages,
@@ -6,21 +7,22 @@ import {
   evaluationBatch,
   evaluationFeed,
   Feed,
+  initialWeights,
   keyedRandom,
   measureLatency,
-  type Parameters,
+  Parameters,
   stepsPerEpoch,
   train,
   type Augmentation,
   type Dataset,
   type Evaluation,
-  type Latency,
   type Preprocessing,
   type Split,
   type TeacherTable,
   type TrainingOptions,
   type TrainingResult,
 } from '@n2n/trainer';
+import type { NetworkSpec } from '@n2n/trainer/network';
 import type { Progress } from '../output/progress.js';
 
 /** Images on the device for as long as `work` runs. */
@@ -97,12 +99,40 @@ export async function evaluateOn(
   }
 }
 
-/** Latency of one image at a time. */
-export async function latencyOf(gpu: Gpu, parameters: Parameters, images: DeviceImages, preprocessing: Preprocessing): Promise<Latency> {
-  const feed = await evaluationFeed(gpu, images, preprocessing, 1, 1);
+/** Median milliseconds of `batch` images at a time. */
+export async function latencyOf(
+  gpu: Gpu,
+  parameters: Parameters,
+  images: DeviceImages,
+  preprocessing: Preprocessing,
+  batch = 1,
+): Promise<number> {
+  const feed = await evaluationFeed(gpu, images, preprocessing, batch, batch);
   try {
-    return await measureLatency(gpu, parameters, feed);
+    return (await measureLatency(gpu, parameters, feed)).medianMs;
   } finally {
     await feed.destroy();
+  }
+}
+
+/** How many images at once the latency of a batch is about: those of the teacher's evaluation, for its students too. */
+export const batchForLatency = (teacher: NetworkSpec): number => evaluationBatch(teacher);
+
+/** Latencies of an architecture, whose weights do not matter to them. */
+export async function latenciesOf(
+  gpu: Gpu,
+  spec: NetworkSpec,
+  images: DeviceImages,
+  preprocessing: Preprocessing,
+  wanted: { readonly single: boolean; readonly batch: number | undefined },
+): Promise<LatencyMeasures> {
+  const parameters = await Parameters.create(gpu, spec, initialWeights(spec, 'latency'));
+  try {
+    return {
+      ...(wanted.single ? { latencyMs: await latencyOf(gpu, parameters, images, preprocessing) } : {}),
+      ...(wanted.batch === undefined ? {} : { batchLatencyMs: await latencyOf(gpu, parameters, images, preprocessing, wanted.batch) }),
+    };
+  } finally {
+    await parameters.destroy();
   }
 }

@@ -1,5 +1,5 @@
 // result.json and the table that ends a run.
-import type { Constraint } from '@n2n/agent';
+import { limitsFor, metrics, parseConstraint, verdicts, describeMiss, type Measures, type Verdict } from '@n2n/agent';
 import { z } from 'zod';
 import { bytes, count, duration, magnitude, milliseconds, percent, times } from '../output/format.js';
 import { table } from '../output/table.js';
@@ -16,6 +16,13 @@ const networkSchema = z.object({
   validationAccuracy: z.number(),
   /** Median of one image at a time on this adapter. */
   latencyMs: z.number(),
+  /** Median of `latencyBatch` images at once; null unless a constraint asks for it. */
+  batchLatencyMs: z.number().nullable(),
+  /** Bytes of the tensors as float32; peak of the activations at batch 1. */
+  tensorBytes: z.number(),
+  activationBytes: z.number(),
+  /** Of one image, by the model that docs/constraints.md states. */
+  energyMicrojoules: z.number(),
   fileBytes: z.number(),
   files: z.array(z.object({ format: z.string(), path: z.string(), bytes: z.number() })),
 });
@@ -33,7 +40,19 @@ export const resultSchema = z.object({
   /** Students trained in the search. */
   candidates: z.number(),
   counts: z.object({ sampled: z.number(), trained: z.number(), repeated: z.number(), degenerate: z.number(), ruledOut: z.number() }),
-  constraints: z.array(z.object({ text: z.string(), met: z.boolean() })),
+  constraints: z.array(
+    z.object({
+      text: z.string(),
+      met: z.boolean(),
+      /** In the metric's unit; of a multiple of the teacher's figure, with the teacher as measured at the end of the run. */
+      limit: z.number(),
+      /** The student's, of its file; accuracy is that on the validation images, as in the search. */
+      figure: z.number().nullable(),
+      /** How far beyond the limit, as a fraction of it. */
+      missedBy: z.number().nullable(),
+      metric: z.enum(metrics),
+    }),
+  ),
   /** Of this process; a resumed run does not know how long the one before took. */
   elapsedSeconds: z.number(),
   pipelinesCompiled: z.number(),
@@ -46,20 +65,15 @@ export const resultSchema = z.object({
 export type Result = z.infer<typeof resultSchema>;
 export type NetworkResult = z.infer<typeof networkSchema>;
 
-/** Whether the finished student keeps a limit; its accuracy is that on the validation images, as in the search. */
-export function isMet({ metric, limit }: Constraint, { params, macs, validationAccuracy }: NetworkResult, tensorBytes: number): boolean {
-  switch (metric) {
-    case 'params':
-      return params <= limit;
-    case 'macs':
-      return macs <= limit;
-    case 'bytes':
-      return tensorBytes <= limit;
-    case 'accuracy':
-      return validationAccuracy >= limit;
-    default:
-      return metric satisfies never;
-  }
+/** The figures that constraints are about; accuracy on the validation images. */
+function measuresOf(network: NetworkResult): Measures {
+  const { params, macs, tensorBytes, activationBytes, energyMicrojoules, validationAccuracy, latencyMs, batchLatencyMs } = network;
+  return { params, macs, bytes: tensorBytes, activationBytes, energyMicrojoules, accuracy: validationAccuracy, latencyMs, batchLatencyMs };
+}
+
+/** The constraints held against the finished student, both networks as they were measured at the end. */
+export function judgeConstraints(texts: readonly string[], teacher: NetworkResult, student: NetworkResult): Verdict[] {
+  return verdicts(limitsFor(texts.map(parseConstraint), measuresOf(teacher)), measuresOf(student));
 }
 
 /** The teacher beside the student, and what to try next. */
@@ -102,7 +116,7 @@ export function readableResult(result: Result): string {
     { title: 'student', align: 'right' },
     { title: '', align: 'right' },
   ] as const;
-  const missed = result.constraints.filter(({ met }) => !met).map(({ text }) => text);
+  const missed = result.constraints.filter(({ met }) => !met).map(describeMiss);
   const [file] = student.files;
   return (
     `${table(columns, rows)}\n` +

@@ -1,12 +1,15 @@
 // The agent's search, wired to the trainer: candidates in, outcomes out.
 import {
   fileSnapshot,
+  latenciesNeeded,
   openJournal,
   parseConstraint,
   runSearch,
   type Evaluate,
   type FinishedStudent,
   type Journal,
+  type LatencyMeasures,
+  type Outcome,
   type SearchResult,
 } from '@n2n/agent';
 import { compileOpSet, type Gpu } from '@n2n/kernels';
@@ -20,10 +23,12 @@ import {
   type TeacherTable,
 } from '@n2n/trainer';
 import type { Context } from '../context.js';
+import type { NetworkSpec } from '@n2n/trainer/network';
 import { count, percent } from '../output/format.js';
 import type { Progress } from '../output/progress.js';
 import type { Configuration } from '../run/record.js';
 import type { Run } from '../run/run.js';
+import { batchForLatency, latenciesOf } from './network.js';
 import { scheduleOf } from './optimiser.js';
 
 export interface SearchMaterial {
@@ -71,6 +76,11 @@ async function searchWith(
   const { seed, stages, updates, rollouts, roundTo, prior, constraint } = run.record.configuration;
   const view = new SearchView(context, run.record.configuration);
   const pipelines: { first: number | null; last: number | null } = { first: null, last: null };
+  const constraints = constraint.map(parseConstraint);
+  const { images, model } = material;
+  const { single, batch } = latenciesNeeded(constraints);
+  const latencies = async (spec: NetworkSpec): Promise<LatencyMeasures> =>
+    latenciesOf(gpu, spec, images, model.preprocessing, { single, batch: batch ? batchForLatency(model.spec) : undefined });
   const evaluate: Evaluate = async (candidates) => {
     pipelines.first ??= gpu.statistics.pipelinesCompiled;
     const outcomes = await trainer.judge(candidates, {
@@ -79,17 +89,24 @@ async function searchWith(
     });
     pipelines.last = gpu.statistics.pipelinesCompiled;
     for (const { hash, spec } of candidates) await run.writeJson(`students/${hash}.json`, spec);
-    return outcomes;
+    if (!single && !batch) return outcomes;
+    const measured: Outcome[] = [];
+    for (const [i, outcome] of outcomes.entries()) {
+      // What could not be trained may not fit on the device; its accuracy is 0 anyway.
+      const failed = outcome.failure !== undefined;
+      measured.push({ ...outcome, ...(failed ? { latencyMs: null, batchLatencyMs: null } : await latencies(candidates[i]!.spec)) });
+    }
+    return measured;
   };
   const result = await runSearch({
-    teacher: { spec: material.model.spec, accuracy: material.accuracy },
+    teacher: { spec: model.spec, accuracy: material.accuracy, measureLatency: () => latencies(model.spec) },
     seed,
     stages,
     updates,
     rollouts,
     roundTo,
     prior,
-    constraints: constraint.map(parseConstraint),
+    constraints,
     evaluate,
     journal,
     snapshot: fileSnapshot(run.path('state.msgpack')),
