@@ -19,5 +19,7 @@ export { architectureMeasures, type ArchitectureMeasures, type LatencyMeasures, 
 export { searchDefaults, type SearchOptions } from './options.js';
 export type { BaselineKind } from './reinforce.js';
 export { runSearch, type SearchEvent, type SearchInput, type SearchResult } from './search.js';
-export { fileSnapshot, SnapshotError, type SearchState, type SnapshotStore } from './snapshot.js';
+export { SnapshotError } from './packed.js';
+export type { SavedPolicy } from './policies/saved.js';
+export { decodePolicies, encodePolicies, fileSnapshot, policiesIn, type SearchState, type SnapshotStore } from './snapshot.js';
 export { stageNames, type StageName } from './stages.js';

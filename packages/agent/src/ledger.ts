@@ -14,6 +14,8 @@ export interface StartEvent extends JournalEvent {
   /** With its latencies where a constraint is about them: a resumed search does not measure them again. */
   readonly teacher: { readonly hash: string; readonly params: number; readonly accuracy: number } & LatencyMeasures;
   readonly options: Readonly<Record<string, unknown>>;
+  /** By stage, the hash of the policy that it starts from; null for a fresh one. */
+  readonly policies: Readonly<Record<string, string | null>>;
 }
 
 /** A stage begins from the network with this hash, with so many free decisions. */

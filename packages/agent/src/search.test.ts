@@ -348,7 +348,7 @@ describe('a search that was killed', () => {
     const snapshot: SnapshotStore = { load: async () => undefined, save: async (state) => void states.push(encodeSnapshot(state)) };
     await search({ snapshot }, disk);
     const first = decodeSnapshot(states[0]!);
-    disk.state = encodeSnapshot({ ...first, policy: first.policy.map((value) => -value) });
+    disk.state = encodeSnapshot({ ...first, policy: { ...first.policy, values: first.policy.values.map((value) => -value) } });
     await expect(search({ journal: disk.journal() }, disk)).rejects.toThrow(/journal, line \d+: it says .* the resumed search comes to/);
     disk.state = encodeSnapshot({ ...first, sequence: 1000 });
     await expect(search({ journal: disk.journal() }, disk)).rejects.toThrow(/stands for 1000 records/);

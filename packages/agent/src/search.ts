@@ -20,12 +20,13 @@ import { architectureMeasures, type LatencyMeasures, type Measures } from './mea
 import { Adam } from './nn/adam.js';
 import { resolveOptions, type SearchOptions } from './options.js';
 import { choices, type Policy } from './policies/policy.js';
+import { loadPolicy, savePolicy, type SavedPolicy } from './policies/saved.js';
 import { keyedRandom, type KeyedRandom } from './random.js';
 import { reinforce, sampleRollouts, type BaselineState } from './reinforce.js';
 import { leniency, reward } from './reward.js';
 import type { SearchState, SnapshotStore } from './snapshot.js';
 import { stages, type StageName } from './stages.js';
-import { latencies, startOf } from './start.js';
+import { freshPolicy, latencies, startOf } from './start.js';
 
 /** What a search reports while it runs. Replayed parts of a resumed search are reported as well. */
 export type SearchEvent =
@@ -51,6 +52,8 @@ export interface SearchInput extends Partial<SearchOptions> {
    */
   readonly teacher: { readonly spec: NetworkSpec; readonly accuracy: number; readonly measureLatency?: () => Promise<LatencyMeasures> };
   readonly evaluate: Evaluate;
+  /** What the policies of the stages start from, in place of fresh weights; a stage without one starts fresh. */
+  readonly policies?: readonly SavedPolicy[];
   /** Where every event is written; one that holds records already is continued. */
   readonly journal: Journal;
   /** Where the state after each update is kept; without one a resumed search replays its whole journal. */
@@ -111,6 +114,8 @@ class Search {
   readonly #journal: Journal;
   /** Outcomes that the journal holds beyond the snapshot: those of a lost half-update are not trained again. */
   readonly #ahead = new Map<string, OutcomeEvent>();
+  /** The last policies of the stages that are over. */
+  readonly #learned: SavedPolicy[] = [];
 
   constructor(
     private readonly input: SearchInput,
@@ -138,6 +143,7 @@ class Search {
         this.input.signal?.throwIfAborted();
         await this.#update(stage, update);
       }
+      this.#learned.push(savePolicy(name, stage.policy));
     }
     const { best, finished, history, counts } = this.#ledger;
     await this.#write({ type: 'end', best: best?.hash ?? null });
@@ -150,6 +156,7 @@ class Search {
     await this.#write(this.start);
     const saved = await this.input.snapshot?.load();
     if (saved !== undefined) {
+      this.#learned.push(...saved.learned);
       for (const { event } of this.#journal.skipTo(saved.sequence)) this.#ledger.absorb(event as SearchRecord);
     }
     for (const { event } of this.#journal.records.slice(this.#journal.position)) {
@@ -162,8 +169,8 @@ class Search {
     const { seed, learningRates } = this.options;
     const name = this.options.stages[index]!;
     const base = resumed?.base ?? this.#ledger.base?.spec ?? this.input.teacher.spec;
-    const policy = stages[name].policy(keyedRandom(seed, `${index}/${name}/weights`), this.options);
-    if (resumed !== undefined) policy.parameters.load(resumed.policy);
+    const policy = freshPolicy(index, this.options, this.input.policies);
+    if (resumed !== undefined) loadPolicy(policy, resumed.policy);
     return {
       name,
       index,
@@ -261,7 +268,8 @@ class Search {
       stage: stage.index,
       update,
       base: stage.base,
-      policy: stage.policy.parameters.values(),
+      policy: savePolicy(stage.name, stage.policy),
+      learned: [...this.#learned],
       optimiser: stage.optimiser.state,
       baseline: stage.baseline.average ?? null,
     });

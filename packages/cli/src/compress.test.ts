@@ -165,6 +165,35 @@ describe('compress', () => {
     expect(result['student']).toMatchObject({ batchLatencyMs: null });
   });
 
+  it('starts its policies from those of another run, of which it keeps a copy', async () => {
+    const one = ['--updates', '1', '--stages', 'removal'];
+    const outOf = (run: string): string[] => ['--policy-from', folder.path(run)];
+    await cp(folder.path('first'), folder.path('source'), { recursive: true });
+    await n2nJson([...compress('heir'), ...one, ...outOf('source')]);
+    await rm(folder.path('source'), { recursive: true });
+    const { configuration } = JSON.parse(await readFile(folder.path('heir', 'run.json'), 'utf8')) as { configuration: object };
+    expect(configuration).toMatchObject({
+      policyFrom: { run: folder.path('source'), sha256: expect.stringMatching(/^[0-9a-f]{64}$/), stages: ['removal', 'shrinkage'] },
+    });
+    const [start] = (await journal('heir')) as { event: { policies: object } }[];
+    expect(start!.event.policies).toEqual({ removal: expect.stringMatching(/^[0-9a-f]{64}$/) });
+    await n2nJson([...compress('fresh'), ...one]);
+    expect((await journal('heir')).slice(2)).not.toEqual((await journal('fresh')).slice(2));
+    // The end of the run is done again, from its own copy; not from another one.
+    await rm(folder.path('heir', 'result.json'));
+    await n2nJson(['resume', folder.path('heir')]);
+    await rm(folder.path('heir', 'result.json'));
+    await writeFile(folder.path('heir', 'policies.msgpack'), 'another');
+    expect(await n2n(['resume', folder.path('heir')])).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/policies.msgpack has changed/),
+    });
+    expect(await n2n([...compress('none'), ...outOf('source')])).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/--policy-from got .*source, but .*state.msgpack cannot be read/),
+    });
+  });
+
   it('prints a table for people', async () => {
     const { stdout, stderr, code } = await n2n(['resume', folder.path('first')]);
     expect(code).toBe(0);
@@ -255,6 +284,7 @@ describe('resume', () => {
         3,
         /data set "data" has changed/,
       ],
+      ['format', (run) => edit(`${run}/run.json`, '"format": 2', '"format": 1'), 3, /run.json has format 1, this version goes on with 2/],
       ['version', (run) => edit(`${run}/run.json`, /"n2n": "[^"]*"/, '"n2n": "0.0.1"'), 2, /begun by n2n 0.0.1/],
       ['journal', (run) => edit(`${run}/journal.jsonl`, '"accuracy":', '"accuracy" :'), 3, /journal.jsonl, line 1: the record is damaged/],
       [

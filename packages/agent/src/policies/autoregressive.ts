@@ -15,6 +15,7 @@ interface Pass {
 }
 
 export class AutoregressivePolicy implements Policy {
+  readonly kind = 'autoregressive';
   readonly parameters: ParameterSet;
   /** One row an action, and a last one for "no action yet". */
   readonly #embedding: Matrix;

@@ -14,6 +14,7 @@ interface Pass {
 }
 
 export class BidirectionalPolicy implements Policy {
+  readonly kind = 'bidirectional';
   readonly parameters: ParameterSet;
   readonly #layers: { readonly forward: Lstm; readonly backward: Lstm }[];
   readonly #head: Linear;

@@ -23,6 +23,8 @@ export interface Trajectory extends Score {
 }
 
 export interface Policy {
+  /** Names the network that it is. */
+  readonly kind: string;
   readonly parameters: ParameterSet;
   /** Length of a state vector. */
   readonly stateSize: number;

@@ -12,6 +12,7 @@ import { openData } from '../sources/data.js';
 import { checkFits } from '../sources/network.js';
 import { carryOut } from '../workflow/compress.js';
 import { checkConfiguration, createRun, defaultViews } from '../workflow/start.js';
+import { policiesFrom, type Transfer } from '../workflow/transfer.js';
 
 const compressSettings = { data, classes, run, ...search, adapter };
 
@@ -27,19 +28,26 @@ export const compressCommand = defineCommand({
     const content = await readFile(teacherPath);
     const dataset = await openData(values.data, values.classes);
     checkFits(teacher.spec, dataset);
-    const configuration = configurationOf(values, resolve(teacherPath), dataset.train.count);
+    const transfer = values.policyFrom === undefined ? undefined : await policiesFrom(values.policyFrom);
+    const configuration = configurationOf(values, transfer, resolve(teacherPath), dataset.train.count);
     checkConfiguration(configuration, dataset);
     const gpu = await context.openGpu(values.adapter);
-    const created = await createRun(folder, 'compress', configuration, dataset, gpu, content);
+    const created = await createRun(folder, 'compress', configuration, dataset, gpu, { teacher: content, transfer });
     context.output.note(`run directory ${created.folder}`);
     await carryOut(context, created, dataset, gpu, true);
   },
 });
 
-function configurationOf(values: Resolved<typeof compressSettings>, teacherPath: string, images: number): Configuration {
+function configurationOf(
+  values: Resolved<typeof compressSettings>,
+  transfer: Transfer | undefined,
+  teacherPath: string,
+  images: number,
+): Configuration {
   const { run: _, data: name = '', validation, views, constraint, stages, ...rest } = values;
   return {
     ...rest,
+    policyFrom: transfer?.source ?? null,
     data: isDatasetName(name) ? name : resolve(name),
     teacher: { kind: 'file', path: teacherPath },
     stages: [...stages],

@@ -10,6 +10,7 @@ import { openData } from '../sources/data.js';
 import { openNetwork } from '../sources/network.js';
 import { carryOut } from '../workflow/compress.js';
 import { checkConfiguration, createRun, defaultViews } from '../workflow/start.js';
+import { policiesFrom, type Transfer } from '../workflow/transfer.js';
 import { isDatasetName } from '@n2n/trainer';
 import { parameterCount } from '@n2n/trainer/network';
 import { resolve } from 'node:path';
@@ -54,16 +55,21 @@ export const quickstartCommand = defineCommand({
     await refuseExisting(folder);
     const dataset = await openData(values.data, values.classes);
     const teacher = await openNetwork(values.teacher, dataset); // an unknown name is refused before the run directory is made
-    const configuration = configurationOf(values, parameterCount(teacher.spec));
+    const transfer = values.policyFrom === undefined ? undefined : await policiesFrom(values.policyFrom);
+    const configuration = configurationOf(values, transfer, parameterCount(teacher.spec));
     checkConfiguration(configuration, dataset);
     const gpu = await context.openGpu(values.adapter);
-    const created = await createRun(folder, 'quickstart', configuration, dataset, gpu);
+    const created = await createRun(folder, 'quickstart', configuration, dataset, gpu, { transfer });
     context.output.note(`run directory ${created.folder}`);
     await carryOut(context, created, dataset, gpu, true);
   },
 });
 
-function configurationOf(values: Resolved<typeof quickstartSettings>, teacherParams: number): Configuration {
+function configurationOf(
+  values: Resolved<typeof quickstartSettings>,
+  transfer: Transfer | undefined,
+  teacherParams: number,
+): Configuration {
   const {
     run: _,
     data: name = 'mnist',
@@ -78,6 +84,7 @@ function configurationOf(values: Resolved<typeof quickstartSettings>, teacherPar
   } = values;
   return {
     ...rest,
+    policyFrom: transfer?.source ?? null,
     data: isDatasetName(name) ? name : resolve(name),
     teacher: { kind: 'recipe', arch: teacher, epochs: teacherEpochs, batch: QUICKSTART.teacherBatch, learningRate: teacherLearningRate },
     stages: [...stages],

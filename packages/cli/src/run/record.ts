@@ -11,6 +11,14 @@ const teacherRecipe = z.object({
 });
 const teacherFile = z.object({ kind: z.literal('file'), path: z.string() });
 
+const policySource = z.object({
+  /** The run that the policies are from, as an absolute path. */
+  run: z.string(),
+  /** SHA-256 of policies.msgpack, the run's own copy. */
+  sha256: z.string(),
+  stages: z.array(z.string()),
+});
+
 /** Everything that decides what the run computes. */
 const configurationSchema = z.object({
   /** A name, or the absolute path of a folder. */
@@ -24,6 +32,8 @@ const configurationSchema = z.object({
   rollouts: z.int(),
   roundTo: z.int(),
   prior: z.number(),
+  /** What the policies start from; null for fresh weights. */
+  policyFrom: policySource.nullable(),
   constraint: z.array(z.string()),
   /** Training of a candidate. */
   epochs: z.int(),
@@ -57,8 +67,11 @@ const adapterSchema = z.object({
   software: z.boolean(),
 });
 
+/** Rises with what a record must hold; a run of another format is refused. */
+export const RUN_FORMAT = 2;
+
 export const runRecordSchema = z.object({
-  format: z.literal(1),
+  format: z.literal(RUN_FORMAT),
   command: z.enum(['compress', 'quickstart']),
   createdAt: z.string(),
   versions: z.object({ n2n: z.string(), node: z.string() }),
@@ -71,6 +84,7 @@ export const runRecordSchema = z.object({
 });
 
 export type Configuration = z.infer<typeof configurationSchema>;
+export type PolicySource = z.infer<typeof policySource>;
 export type TeacherRecipe = z.infer<typeof teacherRecipe>;
 export type RunRecord = z.infer<typeof runRecordSchema>;
 

@@ -89,6 +89,10 @@ export const search = {
     { least: 0, most: 10 },
     COMPRESS.prior,
   ),
+  policyFrom: optionalText({
+    flags: '--policy-from <run>',
+    about: 'start the policies from what those of another run have learned, in place of fresh weights',
+  }),
   subset: integer({ flags: '--subset <n>', about: 'training images that candidates train on; 0 for all' }, 0, COMPRESS.subset),
   validation: optionalInteger(
     { flags: '--validation <n>', about: `training images held out to judge candidates (default: a tenth, at most ${COMPRESS.validation})` },

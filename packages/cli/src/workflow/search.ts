@@ -30,6 +30,7 @@ import type { Configuration } from '../run/record.js';
 import type { Run } from '../run/run.js';
 import { batchForLatency, latenciesOf } from './network.js';
 import { scheduleOf } from './optimiser.js';
+import { policiesOf } from './transfer.js';
 
 export interface SearchMaterial {
   readonly model: Model;
@@ -98,6 +99,7 @@ async function searchWith(
     }
     return measured;
   };
+  const policies = await policiesOf(run);
   const result = await runSearch({
     teacher: { spec: model.spec, accuracy: material.accuracy, measureLatency: () => latencies(model.spec) },
     seed,
@@ -107,6 +109,7 @@ async function searchWith(
     roundTo,
     prior,
     constraints,
+    ...(policies === undefined ? {} : { policies }),
     evaluate,
     journal,
     snapshot: fileSnapshot(run.path('state.msgpack')),

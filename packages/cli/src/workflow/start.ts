@@ -5,10 +5,11 @@ import type { Dataset } from '@n2n/trainer';
 import { COMPRESS } from '../budgets.js';
 import { UsageError } from '../errors.js';
 import { adapterRecord } from '../output/adapter.js';
-import { configurationSha256, sha256, type Configuration, type RunRecord } from '../run/record.js';
+import { configurationSha256, RUN_FORMAT, sha256, type Configuration, type RunRecord } from '../run/record.js';
 import { Run } from '../run/run.js';
 import { VERSION } from '../version.js';
 import { checkBatch, choose, divide } from './split.js';
+import { POLICIES_FILE, type Transfer } from './transfer.js';
 
 /** How many views an image gets when --views does not say. */
 export const defaultViews = ({ cropPadding, flip }: { cropPadding: number; flip: boolean }): number =>
@@ -35,10 +36,11 @@ export async function createRun(
   configuration: Configuration,
   dataset: Dataset,
   gpu: Gpu,
-  teacher?: Uint8Array,
+  files: { readonly teacher?: Uint8Array; readonly transfer?: Transfer | undefined } = {},
 ): Promise<Run> {
+  const { teacher, transfer } = files;
   const record: RunRecord = {
-    format: 1,
+    format: RUN_FORMAT,
     command,
     createdAt: new Date().toISOString(),
     versions: { n2n: VERSION, node: process.versions.node },
@@ -48,5 +50,8 @@ export async function createRun(
     configuration,
     configurationSha256: configurationSha256(configuration),
   };
-  return Run.create(path, record, teacher);
+  return Run.create(path, record, {
+    ...(teacher === undefined ? {} : { 'teacher.safetensors': teacher }),
+    ...(transfer === undefined ? {} : { [POLICIES_FILE]: transfer.content }),
+  });
 }
