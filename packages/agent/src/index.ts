@@ -1,4 +1,5 @@
 // @n2n/agent: searches for a small student of a teacher. Pure: it is handed `evaluate` and knows neither device nor terminal.
+export { shrinkageActions, type ShrinkageActions } from './actions/shrinkage.js';
 export {
   describeMiss,
   latenciesNeeded,
@@ -17,9 +18,9 @@ export { Journal, JournalError, openJournal, type JournalEvent, type JournalReco
 export type { FinishedStudent, RolloutRecord, SearchCounts, SearchRecord, UpdateEvent } from './ledger.js';
 export { architectureMeasures, type ArchitectureMeasures, type LatencyMeasures, type Measures } from './measures.js';
 export { searchDefaults, type SearchOptions } from './options.js';
-export type { BaselineKind } from './reinforce.js';
+export { baselineKinds, type BaselineKind } from './reinforce.js';
 export { runSearch, type SearchEvent, type SearchInput, type SearchResult } from './search.js';
 export { SnapshotError } from './packed.js';
 export type { SavedPolicy } from './policies/saved.js';
 export { decodePolicies, encodePolicies, fileSnapshot, policiesIn, type SearchState, type SnapshotStore } from './snapshot.js';
-export { stageNames, type StageName } from './stages.js';
+export { policyKinds, stageNames, type PolicyKind, type StageName } from './stages.js';

@@ -105,6 +105,7 @@ describe('a snapshot', () => {
     learned: [{ stage: 'removal', kind: 'bidirectional', encoder: 'layers/1', shapes: ['w 1x2'], values: Float64Array.of(1, -0.5) }],
     optimiser: { steps: 7, first: Float64Array.of(1 / 3, 2, 3, 4), second: Float64Array.of(0, 0, 1e-300, 1) },
     baseline: null,
+    critic: { values: Float64Array.of(3, 4), optimiser: { steps: 2, first: Float64Array.of(1, 2), second: Float64Array.of(0, 5) } },
   };
 
   test('comes back bit for bit, and replaces the one before', async () => {

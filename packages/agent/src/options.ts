@@ -1,8 +1,9 @@
 // The hyper-parameters of a search, their defaults and their limits.
+import { shrinkageActions } from './actions/shrinkage.js';
 import type { Constraint } from './constraints.js';
 import { ConfigurationError } from './errors.js';
 import { checkReinforceOptions, reinforceDefaults, type ReinforceOptions } from './reinforce.js';
-import { stageNames, stages, type StageName, type StageOptions } from './stages.js';
+import { policyKinds, stageNames, stages, type StageName, type StageOptions } from './stages.js';
 
 export interface SearchOptions extends ReinforceOptions, StageOptions {
   /** Names every random draw of the search; an integer from 0 to 2^53 - 1. */
@@ -26,6 +27,9 @@ export const searchDefaults: SearchOptions = {
   constraints: [],
   roundTo: 1,
   prior: 0,
+  removalPolicy: 'bidirectional',
+  shrinkagePolicy: 'autoregressive',
+  shrinkageActions: 'layer',
   learningRates: { removal: stages.removal.learningRate, shrinkage: stages.shrinkage.learningRate },
 };
 
@@ -39,6 +43,9 @@ function checkSearchOptions(options: SearchOptions): void {
   if (!Number.isInteger(updates) || updates < 1) refuse(`updates is ${updates}; it must be an integer of at least 1`);
   if (!Number.isInteger(roundTo) || roundTo < 1) refuse(`round-to is ${roundTo}; it must be an integer of at least 1`);
   if (!(prior >= 0 && prior <= 10)) refuse(`prior is ${prior}; it must be a number from 0 to 10`);
+  oneOf('removal policy', options.removalPolicy, policyKinds);
+  oneOf('shrinkage policy', options.shrinkagePolicy, policyKinds);
+  oneOf('shrinkage actions', options.shrinkageActions, shrinkageActions);
   if (options.stages.length === 0) refuse(`stages is empty; it needs one or more of ${stageNames.join(', ')}`);
   for (const stage of options.stages) {
     if (!stageNames.includes(stage)) refuse(`stages names "${String(stage)}"; known ones are ${stageNames.join(', ')}`);
@@ -52,21 +59,18 @@ function checkSearchOptions(options: SearchOptions): void {
   }
 }
 
+function oneOf(name: string, value: string, known: readonly string[]): void {
+  if (!known.includes(value)) throw new ConfigurationError(`${name} is "${value}"; it must be one of ${known.join(', ')}`);
+}
+
 /** The options as the journal keeps them: plain JSON, constraints as they were written. */
 export function describeOptions(options: SearchOptions): Record<string, unknown> {
-  const { seed, updates, rollouts, baseline, baselineDecay, entropyBonus, roundTo, prior, learningRates } = options;
+  const { constraints, learningRates, stages: list, ...plain } = options;
   return {
-    seed,
-    stages: [...options.stages],
-    updates,
-    rollouts,
-    baseline,
-    baselineDecay,
-    entropyBonus,
-    roundTo,
-    prior,
+    ...plain,
+    stages: [...list],
     learningRates: Object.fromEntries(stageNames.map((stage) => [stage, learningRates[stage]])),
-    constraints: options.constraints.map(({ text }) => text),
+    constraints: constraints.map(({ text }) => text),
   };
 }
 

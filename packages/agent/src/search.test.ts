@@ -355,12 +355,34 @@ describe('a search that was killed', () => {
   });
 });
 
+describe('other policies, baselines and action spaces', () => {
+  test.each([
+    [{ baseline: 'actor-critic' }],
+    [{ baseline: 'average', removalPolicy: 'autoregressive' }],
+    [{ shrinkagePolicy: 'encoder-decoder', entropyBonus: 0.01 }],
+    [{ shrinkageActions: 'group', baseline: 'actor-critic' }],
+  ] as [Partial<SearchInput>][])('%j: killed and resumed, the search comes to the same bits', async (options) => {
+    const [whole, disk] = [new Disk(), new Disk()];
+    const reference = await search(options, whole);
+    await expect(search({ ...options, journal: disk.journal(12) }, disk)).rejects.toThrow('killed');
+    expect(await search({ ...options, journal: disk.journal() }, disk)).toEqual(reference);
+    expect(disk.events).toEqual(whole.events);
+    expect(Buffer.compare(disk.state!, whole.state!)).toBe(0);
+    const usual = new Disk();
+    await search({}, usual);
+    expect(usual.events.slice(1)).not.toEqual(whole.events.slice(1));
+    await expect(search({ journal: disk.journal() }, disk)).rejects.toThrow(/the run was started with/);
+  });
+});
+
 describe('bad input is refused', () => {
   test.each([
     [{ updates: 0 }, /updates is 0/],
     [{ rollouts: 1 }, /rollouts is 1/],
     [{ seed: -1 }, /seed is -1/],
     [{ roundTo: 0 }, /round-to is 0/],
+    [{ removalPolicy: 'transformer' }, /removal policy is "transformer"/],
+    [{ shrinkageActions: 'filter' }, /shrinkage actions is "filter"; it must be one of layer, group/],
     [{ stages: [] }, /stages is empty/],
     [{ teacher: { spec: tiny, accuracy: 0 } }, /accuracy is 0/],
     [{ learningRates: { removal: 0, shrinkage: 1 } }, /learning rate of removal is 0/],

@@ -3,6 +3,7 @@
 import { specHash, type NetworkSpec } from '@n2n/trainer/network';
 import type { Problem } from './actions/problem.js';
 import { limitsFor, violation, type Limit } from './constraints.js';
+import { Critic } from './critic.js';
 import { DEGENERATE_REWARD, judge } from './degenerate.js';
 import { ConfigurationError } from './errors.js';
 import { checkOutcomes, type Candidate, type Evaluate } from './evaluate.js';
@@ -178,9 +179,17 @@ class Search {
       problem: stages[name].problem(base, this.options),
       policy,
       optimiser: new Adam(policy.parameters, learningRates[name], resumed?.optimiser),
-      baseline: { average: resumed?.baseline ?? undefined },
+      baseline: { average: resumed?.baseline ?? undefined, critic: this.#critic(index, resumed) },
       random: keyedRandom(seed, `${index}/${name}/rollout`),
     };
+  }
+
+  #critic(index: number, resumed: SearchState | undefined): Critic | undefined {
+    if (this.options.baseline !== 'actor-critic') return undefined;
+    const name = this.options.stages[index]!;
+    const { stateSize, actions } = stages[name].sizes(this.options);
+    const random = keyedRandom(this.options.seed, `${index}/${name}/critic`);
+    return new Critic(stateSize, actions, random, { saved: resumed?.critic ?? undefined });
   }
 
   async #update(stage: StageRun, update: number): Promise<void> {
@@ -272,6 +281,7 @@ class Search {
       learned: [...this.#learned],
       optimiser: stage.optimiser.state,
       baseline: stage.baseline.average ?? null,
+      critic: stage.baseline.critic?.state ?? null,
     });
   }
 }

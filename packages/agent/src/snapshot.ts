@@ -3,6 +3,7 @@
 // this one's policies have learned.
 import { readFile } from 'node:fs/promises';
 import type { NetworkSpec } from '@n2n/trainer/network';
+import type { CriticState } from './critic.js';
 import type { AdamState } from './nn/adam.js';
 import { pack, replaceFile, toBytes, toDoubles, unpack } from './packed.js';
 import type { SavedPolicy } from './policies/saved.js';
@@ -23,6 +24,8 @@ export interface SearchState {
   readonly optimiser: AdamState;
   /** The moving-average baseline; null before the first update. */
   readonly baseline: number | null;
+  /** Null without one. */
+  readonly critic: CriticState | null;
 }
 
 /** Where the search keeps its state. */
@@ -39,30 +42,39 @@ type PackedPolicy = Omit<SavedPolicy, 'values'> & { readonly values: Uint8Array 
 const packPolicy = (policy: SavedPolicy): PackedPolicy => ({ ...policy, values: toBytes(policy.values) });
 const unpackPolicy = (policy: PackedPolicy): SavedPolicy => ({ ...policy, values: toDoubles(policy.values) });
 
-type Body = Omit<SearchState, 'policy' | 'learned' | 'optimiser'> & {
+interface PackedAdam {
+  readonly steps: number;
+  readonly first: Uint8Array;
+  readonly second: Uint8Array;
+}
+const packAdam = ({ steps, first, second }: AdamState): PackedAdam => ({ steps, first: toBytes(first), second: toBytes(second) });
+const unpackAdam = ({ steps, first, second }: PackedAdam): AdamState => ({ steps, first: toDoubles(first), second: toDoubles(second) });
+
+type Body = Omit<SearchState, 'policy' | 'learned' | 'optimiser' | 'critic'> & {
   readonly policy: PackedPolicy;
   readonly learned: readonly PackedPolicy[];
-  readonly optimiser: { readonly steps: number; readonly first: Uint8Array; readonly second: Uint8Array };
+  readonly optimiser: PackedAdam;
+  readonly critic: { readonly values: Uint8Array; readonly optimiser: PackedAdam } | null;
 };
 
-export function encodeSnapshot({ policy, learned, optimiser, ...rest }: SearchState): Uint8Array {
-  const { steps, first, second } = optimiser;
+export function encodeSnapshot({ policy, learned, optimiser, critic, ...rest }: SearchState): Uint8Array {
   return pack(STATE_FORMAT, {
     ...rest,
     policy: packPolicy(policy),
     learned: learned.map(packPolicy),
-    optimiser: { steps, first: toBytes(first), second: toBytes(second) },
+    optimiser: packAdam(optimiser),
+    critic: critic && { values: toBytes(critic.values), optimiser: packAdam(critic.optimiser) },
   } satisfies Body);
 }
 
 export function decodeSnapshot(content: Uint8Array, name = 'snapshot', advice = STATE_ADVICE): SearchState {
-  const { policy, learned, optimiser, ...rest } = unpack(content, STATE_FORMAT, name, advice) as Body;
-  const { steps, first, second } = optimiser;
+  const { policy, learned, optimiser, critic, ...rest } = unpack(content, STATE_FORMAT, name, advice) as Body;
   return {
     ...rest,
     policy: unpackPolicy(policy),
     learned: learned.map(unpackPolicy),
-    optimiser: { steps, first: toDoubles(first), second: toDoubles(second) },
+    optimiser: unpackAdam(optimiser),
+    critic: critic && { values: toDoubles(critic.values), optimiser: unpackAdam(critic.optimiser) },
   };
 }
 

@@ -194,6 +194,26 @@ describe('compress', () => {
     });
   });
 
+  it('searches with other policies, baselines and action spaces', async () => {
+    const flags = {
+      baseline: 'actor-critic',
+      'entropy-bonus': '0.01',
+      'removal-policy': 'autoregressive',
+      'shrinkage-policy': 'encoder-decoder',
+      'shrinkage-actions': 'group',
+    };
+    const given = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
+    await n2nJson([...compress('other-policies'), ...given, '--updates', '1']);
+    const [start] = (await journal('other-policies')) as { event: { options: object } }[];
+    expect(start!.event.options).toMatchObject({
+      baseline: 'actor-critic',
+      entropyBonus: 0.01,
+      removalPolicy: 'autoregressive',
+      shrinkagePolicy: 'encoder-decoder',
+      shrinkageActions: 'group',
+    });
+  });
+
   it('prints a table for people', async () => {
     const { stdout, stderr, code } = await n2n(['resume', folder.path('first')]);
     expect(code).toBe(0);

@@ -1,5 +1,6 @@
 // run.json: what a run was started with, so that a resumed one can prove that it is the same.
 import { createHash } from 'node:crypto';
+import { baselineKinds, policyKinds, shrinkageActions } from '@n2n/agent';
 import { z } from 'zod';
 
 const teacherRecipe = z.object({
@@ -32,6 +33,11 @@ const configurationSchema = z.object({
   rollouts: z.int(),
   roundTo: z.int(),
   prior: z.number(),
+  baseline: z.enum(baselineKinds),
+  entropyBonus: z.number(),
+  removalPolicy: z.enum(policyKinds),
+  shrinkagePolicy: z.enum(policyKinds),
+  shrinkageActions: z.enum(shrinkageActions),
   /** What the policies start from; null for fresh weights. */
   policyFrom: policySource.nullable(),
   constraint: z.array(z.string()),

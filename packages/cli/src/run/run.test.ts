@@ -57,6 +57,11 @@ const configuration: Configuration = {
   finalWeightDecay: 0,
   lambda: 0,
   prior: 0,
+  baseline: 'leave-one-out',
+  entropyBonus: 0,
+  removalPolicy: 'bidirectional',
+  shrinkagePolicy: 'autoregressive',
+  shrinkageActions: 'layer',
   policyFrom: null,
   adapter: 'any',
 };

@@ -1,4 +1,5 @@
 // The flags that several commands share; each command takes what it needs, with defaults of its own.
+import { baselineKinds, policyKinds, shrinkageActions } from '@n2n/agent';
 import { COMPRESS, TRAIN } from '../budgets.js';
 import { choice, choices, decimal, integer, numbers, optionalInteger, optionalText, text, texts, toggle } from './kinds.js';
 
@@ -88,6 +89,34 @@ export const search = {
     { flags: '--prior <x>', about: 'how much fresh policies lean towards leaving layers alone; 0 is an even draw' },
     { least: 0, most: 10 },
     COMPRESS.prior,
+  ),
+  baseline: choice(
+    {
+      flags: '--baseline <name>',
+      about: "what rewards are held against: the update's other rollouts, a moving average, or a learned critic",
+    },
+    baselineKinds,
+    COMPRESS.baseline,
+  ),
+  entropyBonus: decimal(
+    { flags: '--entropy-bonus <x>', about: 'weight of the mean entropy of a decision (nats) beside the reward' },
+    { least: 0, most: 100 },
+    COMPRESS.entropyBonus,
+  ),
+  removalPolicy: choice(
+    { flags: '--removal-policy <name>', about: 'network that decides on layers: bidirectional, autoregressive or encoder-decoder LSTM' },
+    policyKinds,
+    COMPRESS.removalPolicy,
+  ),
+  shrinkagePolicy: choice(
+    { flags: '--shrinkage-policy <name>', about: 'network that decides on sizes' },
+    policyKinds,
+    COMPRESS.shrinkagePolicy,
+  ),
+  shrinkageActions: choice(
+    { flags: '--shrinkage-actions <name>', about: 'one action a layer and attribute, or one a group of coupled channels' },
+    shrinkageActions,
+    COMPRESS.shrinkageActions,
   ),
   policyFrom: optionalText({
     flags: '--policy-from <run>',

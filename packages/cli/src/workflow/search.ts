@@ -75,6 +75,7 @@ async function searchWith(
   journal: Journal,
 ): Promise<SearchOutcome> {
   const { seed, stages, updates, rollouts, roundTo, prior, constraint } = run.record.configuration;
+  const { baseline, entropyBonus, removalPolicy, shrinkagePolicy, shrinkageActions } = run.record.configuration;
   const view = new SearchView(context, run.record.configuration);
   const pipelines: { first: number | null; last: number | null } = { first: null, last: null };
   const constraints = constraint.map(parseConstraint);
@@ -108,6 +109,11 @@ async function searchWith(
     rollouts,
     roundTo,
     prior,
+    baseline,
+    entropyBonus,
+    removalPolicy,
+    shrinkagePolicy,
+    shrinkageActions,
     constraints,
     ...(policies === undefined ? {} : { policies }),
     evaluate,
