@@ -4,8 +4,9 @@ import { defineCommand } from '../command.js';
 import type { Configuration } from '../run/record.js';
 import { freeRunPath, refuseExisting } from '../run/run.js';
 import { text } from '../settings/kinds.js';
+import { preset } from '../settings/presets.js';
 import { withDefault, type Resolved } from '../settings/setting.js';
-import { adapter, classes, data, epochs, learningRate, run, search } from '../settings/settings.js';
+import { adapter, classes, data, epochs, learningRate, printConfig, run, search } from '../settings/settings.js';
 import { openData } from '../sources/data.js';
 import { openNetwork } from '../sources/network.js';
 import { carryOut } from '../workflow/compress.js';
@@ -19,6 +20,8 @@ const quickstartSettings = {
   data: withDefault(data, 'mnist'),
   classes,
   run,
+  preset,
+  printConfig,
   teacher: text({ flags: '--teacher <arch>', about: 'zoo name of the teacher' }, QUICKSTART.teacher),
   teacherEpochs: {
     ...withDefault(epochs, QUICKSTART.teacherEpochs),
@@ -58,6 +61,10 @@ export const quickstartCommand = defineCommand({
     const transfer = values.policyFrom === undefined ? undefined : await policiesFrom(values.policyFrom);
     const configuration = configurationOf(values, transfer, parameterCount(teacher.spec));
     checkConfiguration(configuration, dataset);
+    if (values.printConfig) {
+      context.output.result(configuration, () => `${JSON.stringify(configuration, undefined, 2)}\n`);
+      return;
+    }
     const gpu = await context.openGpu(values.adapter);
     const created = await createRun(folder, 'quickstart', configuration, dataset, gpu, { transfer });
     context.output.note(`run directory ${created.folder}`);
@@ -72,6 +79,8 @@ function configurationOf(
 ): Configuration {
   const {
     run: _,
+    preset: _preset,
+    printConfig: _printConfig,
     data: name = 'mnist',
     teacher,
     teacherEpochs,

@@ -45,6 +45,10 @@ export const weightDecay = decimal({ flags: '--weight-decay <x>', about: 'L2 pen
 export const cropPadding = integer({ flags: '--crop-padding <n>', about: 'augmentation: random crop with a border of n pixels' }, 0, 0, 64);
 export const flip = toggle({ flags: '--flip', about: 'augmentation: random horizontal flip' }, false);
 export const out = { ...optionalText({ flags: '--out <file>', about: 'model file to write' }), environment: false as const };
+export const printConfig = {
+  ...toggle({ flags: '--print-config', about: 'print what the run would be started with, as JSON, and stop' }, false),
+  environment: false as const,
+};
 export const run = { ...optionalText({ flags: '--run <folder>', about: 'run directory to create' }), environment: false as const };
 
 export const split = choice({ flags: '--split <name>', about: 'test or train' }, ['test', 'train'], 'test');
