@@ -21,6 +21,7 @@ export { searchDefaults, type SearchOptions } from './options.js';
 export { baselineKinds, type BaselineKind } from './reinforce.js';
 export { runSearch, type SearchEvent, type SearchInput, type SearchResult } from './search.js';
 export { SnapshotError } from './packed.js';
+export { paretoFront, type ParetoFront } from './pareto.js';
 export type { SavedPolicy } from './policies/saved.js';
 export { decodePolicies, encodePolicies, fileSnapshot, policiesIn, type SearchState, type SnapshotStore } from './snapshot.js';
 export { policyKinds, stageNames, type PolicyKind, type StageName } from './stages.js';

@@ -63,6 +63,22 @@ describe('compress', () => {
     expect(small!['latencyMs']).toBeGreaterThan(0);
   });
 
+  it('reports the candidates that no other one beats', async () => {
+    type Figures = Record<string, number>;
+    const { speed, students } = result['pareto'] as { speed: string; students: Figures[] };
+    expect(speed).toBe('macs');
+    expect(students.length).toBeGreaterThan(0);
+    const outcomes = ((await journal('first')) as { event: Figures & { type: string } }[])
+      .map(({ event }) => event)
+      .filter(({ type }) => type === 'outcome');
+    for (const one of students) {
+      expect(outcomes.find(({ hash }) => hash === one['hash'])).toMatchObject({ params: one['params'], accuracy: one['accuracy'] });
+    }
+    const most = Math.max(...outcomes.map(({ accuracy }) => accuracy!));
+    expect(students.some(({ accuracy }) => accuracy === most)).toBe(true);
+    expect(students[0]!['params']).toBe(Math.min(...outcomes.map(({ params }) => params!)));
+  });
+
   it('compiles nothing between the first and the last candidate', () => {
     const { pipelinesCompiledAtFirstCandidate: first, pipelinesCompiledAtLastCandidate: last, pipelinesCompiled } = result;
     expect(first).toBeGreaterThan(0);
@@ -142,7 +158,7 @@ describe('compress', () => {
   it('measures latencies when a constraint asks for them, and judges the finished student by its own', async () => {
     const constraints = ['latency<=50x', 'latency-batch<=50x', 'params<=1x', 'energy<=1x', 'activation-bytes<=1x'];
     const flags = constraints.flatMap((text) => ['--constraint', text]);
-    const document = await n2nJson([...compress('timed'), ...flags, '--updates', '1']);
+    const document = await n2nJson([...compress('timed'), ...flags, '--updates', '1', '--stages', 'shrinkage']);
     type Figures = Record<string, number>;
     const {
       teacher: large,
@@ -220,6 +236,7 @@ describe('compress', () => {
     expect(stderr).toMatch(/the run is finished/);
     expect(stdout).toMatch(/parameters +\d,\d{3} +[\d,]+ +[\d.]+x\n/);
     expect(stdout).toMatch(/test accuracy +[\d.]+ % +[\d.]+ % +[+-][\d.]+ points\n/);
+    expect(stdout).toMatch(/trade-offs +parameters +MACs +validation\n-.*\n[0-9a-f]{12} +[\d,]+ +[\d.]+( [kM])? +[\d.]+ %\n/);
     expect(stdout).toContain(`n2n eval ${folder.path('first', 'best', 'student.safetensors')}`);
   });
 });

@@ -12,7 +12,7 @@ import { percent } from '../output/format.js';
 import type { Run } from '../run/run.js';
 import { checkSameAdapter } from '../run/same.js';
 import { augmentationOf, batchForLatency, evaluateOn, latencyOf, withImages } from './network.js';
-import { judgeConstraints, readableResult, type NetworkResult, type Result } from './result.js';
+import { judgeConstraints, paretoOf, readableResult, type NetworkResult, type Result } from './result.js';
 import { searchStudents, type SearchMaterial, type SearchOutcome } from './search.js';
 import { allIndices, choose, divide } from './split.js';
 import { trainStudent } from './student.js';
@@ -100,6 +100,7 @@ async function attemptRun(context: Context, run: Run, dataset: Dataset, gpu: Gpu
     accuracyDropPoints: 100 * (figures.teacher.accuracy - figures.student.accuracy),
     candidates: search.counts.trained,
     counts: search.counts,
+    pareto: paretoOf(search.finished),
     constraints: judgeConstraints(constraint, figures.teacher, figures.student),
     elapsedSeconds: (performance.now() - started) / 1000,
     pipelinesCompiled: gpu.statistics.pipelinesCompiled,

@@ -1,5 +1,15 @@
 // result.json and the table that ends a run.
-import { limitsFor, metrics, parseConstraint, verdicts, describeMiss, type Measures, type Verdict } from '@n2n/agent';
+import {
+  describeMiss,
+  limitsFor,
+  metrics,
+  paretoFront,
+  parseConstraint,
+  verdicts,
+  type FinishedStudent,
+  type Measures,
+  type Verdict,
+} from '@n2n/agent';
 import { z } from 'zod';
 import { bytes, count, duration, magnitude, milliseconds, percent, times } from '../output/format.js';
 import { table } from '../output/table.js';
@@ -53,6 +63,21 @@ export const resultSchema = z.object({
       metric: z.enum(metrics),
     }),
   ),
+  /** Candidates that no other one beats in parameters, speed and validation accuracy at once, from small to large. */
+  pareto: z.object({
+    /** What stands for speed: latencies when they were measured, else multiply-adds. */
+    speed: z.enum(['latencyMs', 'macs']),
+    students: z.array(
+      z.object({
+        hash: z.string(),
+        params: z.number(),
+        macs: z.number(),
+        latencyMs: z.number().nullable(),
+        /** Fraction of the validation images, after a candidate's training. */
+        accuracy: z.number(),
+      }),
+    ),
+  }),
   /** Of this process; a resumed run does not know how long the one before took. */
   elapsedSeconds: z.number(),
   pipelinesCompiled: z.number(),
@@ -74,6 +99,45 @@ function measuresOf(network: NetworkResult): Measures {
 /** The constraints held against the finished student, both networks as they were measured at the end. */
 export function judgeConstraints(texts: readonly string[], teacher: NetworkResult, student: NetworkResult): Verdict[] {
   return verdicts(limitsFor(texts.map(parseConstraint), measuresOf(teacher)), measuresOf(student));
+}
+
+/** The trade-offs among a search's candidates. */
+export function paretoOf(finished: readonly FinishedStudent[]): Result['pareto'] {
+  const { speed, students } = paretoFront(finished);
+  return {
+    speed,
+    students: students.map(({ hash, measures: { params, macs, latencyMs, accuracy } }) => ({
+      hash,
+      params,
+      macs,
+      latencyMs: latencyMs ?? null,
+      accuracy,
+    })),
+  };
+}
+
+/** Rows of the trade-offs that people are shown: the ends, and what lies evenly between. */
+const SHOWN = 5;
+
+function readablePareto({ speed, students }: Result['pareto']): string {
+  if (students.length < 2) return '';
+  const rowCount = Math.min(SHOWN, students.length);
+  const shown = Array.from({ length: rowCount }, (_, i) => students[Math.round((i * (students.length - 1)) / (rowCount - 1))]!);
+  const rows = shown.map(({ hash, params, macs, latencyMs, accuracy }) => [
+    hash.slice(0, 12),
+    count(params),
+    speed === 'macs' || latencyMs === null ? magnitude(macs) : milliseconds(latencyMs),
+    percent(accuracy),
+  ]);
+  const columns = [
+    { title: 'trade-offs' },
+    { title: 'parameters', align: 'right' },
+    { title: speed === 'macs' ? 'MACs' : 'latency', align: 'right' },
+    { title: 'validation', align: 'right' },
+  ] as const;
+  const more =
+    students.length > shown.length ? `${shown.length} of the ${students.length} that no other candidate beats in all three\n` : '';
+  return `\n${table(columns, rows)}${more}\n`;
 }
 
 /** The teacher beside the student, and what to try next. */
@@ -119,7 +183,7 @@ export function readableResult(result: Result): string {
   const missed = result.constraints.filter(({ met }) => !met).map(describeMiss);
   const [file] = student.files;
   return (
-    `${table(columns, rows)}\n` +
+    `${table(columns, rows)}\n${readablePareto(result.pareto)}` +
     `${count(result.candidates)} candidates trained in ${duration(result.elapsedSeconds)}, all of it in ${result.run}\n` +
     (missed.length === 0 ? '' : `not reached: ${missed.join(', ')}\n`) +
     `\nnext:\n  n2n inspect ${file?.path}\n  n2n eval ${file?.path} --data ${result.data}\n` +
