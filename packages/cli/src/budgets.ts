@@ -24,6 +24,8 @@ export const COMPRESS = {
   /** The paper's students start from random weights. */
   init: 'inherit',
   cohort: 4,
+  /** 1: every candidate is trained to the end. */
+  halving: 1,
   /** Training images that judge candidates; 0 is all of them. */
   subset: 0,
   /** Held out of training, at most; a tenth of the training images where that is less. */

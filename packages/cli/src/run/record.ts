@@ -34,6 +34,7 @@ const configurationSchema = z.object({
   /** Where students' weights start, candidates and the best one. */
   init: z.enum(['inherit', 'random']),
   cohort: z.int(),
+  halving: z.int(),
   /** Images that candidates train on, and those that judge them. */
   subset: z.int(),
   validation: z.int(),
