@@ -5,7 +5,16 @@ export { Journal, JournalError, openJournal, type JournalEvent, type JournalReco
 export type { FinishedStudent, RolloutRecord, SearchCounts, SearchRecord, UpdateEvent } from './ledger.js';
 export { searchDefaults, type SearchOptions } from './options.js';
 export type { BaselineKind } from './reinforce.js';
-export { ConfigurationError, parseConstraint, unconstrainedReward, type Constraint, type Measures, type Metric } from './reward.js';
+export {
+  ConfigurationError,
+  architectureMeasures,
+  parseConstraint,
+  unconstrainedReward,
+  violation,
+  type Constraint,
+  type Measures,
+  type Metric,
+} from './reward.js';
 export { runSearch, type SearchEvent, type SearchInput, type SearchResult } from './search.js';
 export { fileSnapshot, SnapshotError, type SearchState, type SnapshotStore } from './snapshot.js';
 export { stageNames, type StageName } from './stages.js';

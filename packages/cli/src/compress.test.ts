@@ -105,6 +105,28 @@ describe('compress', () => {
     expect(await journal('other')).not.toEqual(await journal('first'));
   });
 
+  it('holds a run against controls at equal budget', async () => {
+    await n2nJson(compress('held'));
+    const searched = JSON.parse(await readFile(folder.path('held', 'result.json'), 'utf8')) as Record<string, Record<string, number>>;
+    const { teacher: large, student: small } = searched;
+    for (const control of ['random', 'uniform', 'l1']) {
+      const { control: name, params: size, candidates, files } = await n2nJson(['baseline', control, folder.path('held')]);
+      expect(name).toBe(control);
+      expect(candidates).toBe(control === 'random' ? searched['candidates'] : 0);
+      expect(size).toBeLessThanOrEqual(control === 'random' ? large!['params']! - 1 : small!['params']!);
+      const [{ path }] = files as [{ path: string }];
+      const evaluated = await n2nJson(['eval', path, ...data]);
+      const { controls } = JSON.parse(await readFile(folder.path('held', 'result.json'), 'utf8')) as {
+        controls: Record<string, unknown>[];
+      };
+      expect(controls.at(-1)).toMatchObject({ control, accuracy: evaluated['accuracy'] });
+    }
+    const { code, stdout } = await n2n(['resume', folder.path('held')]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/this search[\s\S]*random search[\s\S]*uniform width scaling[\s\S]*L1 channel pruning/);
+    expect(await n2n(['baseline', 'best', folder.path('held')])).toMatchObject({ code: 2, stdout: '' });
+  });
+
   it('writes down at which rung a student stopped', async () => {
     await n2nJson([...compress('halving'), '--halving', '2', '--epochs', '4', '--stages', 'removal', '--updates', '1']);
     const outcomes = (await events('halving')).filter(({ type, rungs }) => type === 'outcome' && rungs !== undefined);

@@ -1,5 +1,6 @@
 // The commands, in the order of the help text.
 import type { CommandDeclaration } from '../command.js';
+import { baselineCommand } from './baseline.js';
 import { benchOpsCommand, benchStepCommand } from './bench.js';
 import { compressCommand } from './compress.js';
 import { doctorCommand } from './doctor.js';
@@ -17,6 +18,7 @@ export const commands: readonly CommandDeclaration[] = [
   trainCommand,
   compressCommand,
   resumeCommand,
+  baselineCommand,
   evalCommand,
   inspectCommand,
   doctorCommand,

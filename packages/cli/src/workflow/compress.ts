@@ -8,15 +8,14 @@ import { performance } from 'node:perf_hooks';
 import type { Context } from '../context.js';
 import { GoalError, InterruptedError } from '../errors.js';
 import { adapterRecord } from '../output/adapter.js';
-import { percent } from '../output/format.js';
 import type { Run } from '../run/run.js';
 import { checkSameAdapter } from '../run/same.js';
-import { augmentationOf, evaluateOn, latencyOf, withImages } from './network.js';
-import { isMet, readableResult, type NetworkResult, type Result } from './result.js';
-import { searchStudents, type SearchMaterial, type SearchOutcome } from './search.js';
-import { allIndices, choose, divide } from './split.js';
+import { withMaterial } from './material.js';
+import { evaluateOn, latencyOf, withImages } from './network.js';
+import { isMet, lastQuarter, readableResult, type NetworkResult, type Result } from './result.js';
+import { searchStudents, type SearchOutcome } from './search.js';
+import { allIndices } from './split.js';
 import { trainStudent } from './student.js';
-import { logitsOf, obtainTeacher } from './teacher.js';
 
 /** A lost device is opened again this often before the run gives up. */
 const DEVICE_RETRIES = 2;
@@ -96,6 +95,8 @@ async function attemptRun(context: Context, run: Run, dataset: Dataset, gpu: Gpu
     accuracyDropPoints: 100 * (figures.teacher.accuracy - figures.student.accuracy),
     candidates: search.counts.trained,
     counts: search.counts,
+    meanReward: lastQuarter(search.finished.map(({ merit }) => merit)) ?? 0,
+    controls: [],
     constraints: constraint.map((text) => ({ text, met: isMet(parseConstraint(text), figures.student, modelBytes(student.spec)) })),
     elapsedSeconds: (performance.now() - started) / 1000,
     pipelinesCompiled: gpu.statistics.pipelinesCompiled,
@@ -116,28 +117,18 @@ interface Searched {
 
 /** Everything that needs the training images. */
 async function searchAndTrain(context: Context, gpu: Gpu, run: Run, dataset: Dataset, images: DeviceImages): Promise<Searched> {
-  const { configuration } = run.record;
-  const split = { validation: configuration.validation, classes: dataset.classes, seed: configuration.seed };
-  const { train: all, validation } = divide(dataset.train, split);
-  const train = choose(all, dataset.train, configuration.subset, split);
-  const model = await obtainTeacher(context, gpu, run, dataset, images, all);
-  const augmentation = augmentationOf(configuration);
-  const teacher = await Parameters.create(gpu, model.spec, model.weights);
-  const { accuracy } = await evaluateOn(gpu, teacher, images, model.preprocessing, validation, context.signal);
-  context.output.note(`teacher: ${percent(accuracy)} of ${validation.length} validation images`);
-  const table = await logitsOf(context, gpu, teacher, images, { indices: all, views: configuration.views, augmentation, model });
-  await teacher.destroy();
-  try {
-    const material: SearchMaterial = { model, accuracy, images, train, validation, table, augmentation };
+  return withMaterial(context, gpu, run, dataset, images, async (material) => {
     const search = await searchStudents(context, gpu, run, material);
-    const student = await trainStudent(context, gpu, run, { ...material, all }, bestOf(search));
-    const parameters = await Parameters.create(gpu, student.spec, student.weights);
-    const held = await evaluateOn(gpu, parameters, images, student.preprocessing, validation, context.signal);
-    await parameters.destroy();
-    return { model, student, search, teacherValidation: accuracy, studentValidation: held.accuracy };
-  } finally {
-    await gpu.free(table.slice);
-  }
+    const { init } = run.record.configuration;
+    const trained = await trainStudent(context, gpu, run, material, bestOf(search), init, run.path('best', 'student.safetensors'));
+    return {
+      model: material.model,
+      student: trained.model,
+      search,
+      teacherValidation: material.accuracy,
+      studentValidation: trained.accuracy,
+    };
+  });
 }
 
 function bestOf({ best, counts }: SearchOutcome): FinishedStudent {
@@ -148,7 +139,8 @@ function bestOf({ best, counts }: SearchOutcome): FinishedStudent {
   );
 }
 
-async function figuresOf(
+/** The figures of a saved network; `images` are the test images. */
+export async function figuresOf(
   context: Context,
   gpu: Gpu,
   model: Model,

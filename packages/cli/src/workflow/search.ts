@@ -5,39 +5,22 @@ import {
   parseConstraint,
   runSearch,
   unconstrainedReward,
+  type Candidate,
   type Evaluate,
   type FinishedStudent,
   type Journal,
   type SearchResult,
 } from '@n2n/agent';
 import { compileOpSet, type Gpu } from '@n2n/kernels';
-import {
-  CandidateTrainer,
-  Inheritance,
-  paperAdam,
-  type Augmentation,
-  type DeviceImages,
-  type Model,
-  type TeacherTable,
-} from '@n2n/trainer';
+import { CandidateTrainer, Inheritance, paperAdam, type CandidateOutcome } from '@n2n/trainer';
 import { parameterCount } from '@n2n/trainer/network';
 import type { Context } from '../context.js';
 import { count, percent } from '../output/format.js';
 import type { Progress } from '../output/progress.js';
 import type { Configuration } from '../run/record.js';
 import type { Run } from '../run/run.js';
+import type { Material } from './material.js';
 import { scheduleOf } from './optimiser.js';
-
-export interface SearchMaterial {
-  readonly model: Model;
-  /** Of the teacher, on the validation images. */
-  readonly accuracy: number;
-  readonly images: DeviceImages;
-  readonly train: Uint32Array;
-  readonly validation: Uint32Array;
-  readonly table: TeacherTable;
-  readonly augmentation: Augmentation | undefined;
-}
 
 export interface SearchOutcome extends SearchResult {
   /** The device's count of compiled pipelines before the first and after the last training of candidates; null when none was trained now. */
@@ -46,7 +29,7 @@ export interface SearchOutcome extends SearchResult {
 }
 
 /** Runs or continues the run's search. */
-export async function searchStudents(context: Context, gpu: Gpu, run: Run, material: SearchMaterial): Promise<SearchOutcome> {
+export async function searchStudents(context: Context, gpu: Gpu, run: Run, material: Material): Promise<SearchOutcome> {
   // So that no architecture of the search has anything left to compile.
   await compileOpSet(gpu);
   const trainer = await openTrainer(gpu, run.record.configuration, material);
@@ -66,18 +49,17 @@ async function searchWith(
   context: Context,
   gpu: Gpu,
   run: Run,
-  material: SearchMaterial,
+  material: Material,
   trainer: CandidateTrainer,
   journal: Journal,
 ): Promise<SearchOutcome> {
   const { seed, stages, updates, rollouts, roundTo, prior, constraint } = run.record.configuration;
   const view = new SearchView(context, run.record.configuration);
   const pipelines: { first: number | null; last: number | null } = { first: null, last: null };
-  const teacher = { params: parameterCount(material.model.spec), accuracy: material.accuracy };
   const evaluate: Evaluate = async (candidates) => {
     pipelines.first ??= gpu.statistics.pipelinesCompiled;
     const outcomes = await trainer.judge(candidates, {
-      score: ({ spec }, accuracy) => unconstrainedReward({ params: parameterCount(spec), accuracy }, teacher),
+      score: scoreOf(material),
       signal: context.signal,
       onProgress: (first, size, { samples, totalSamples }) => view.training((first + (size * samples) / totalSamples) / candidates.length),
     });
@@ -106,7 +88,34 @@ async function searchWith(
   return { ...result, pipelinesAtFirst: pipelines.first, pipelinesAtLast: pipelines.last };
 }
 
-async function openTrainer(gpu: Gpu, configuration: Configuration, material: SearchMaterial): Promise<CandidateTrainer> {
+/** Judges candidates of no search, as a search with this configuration does. `onProgress`: candidates done, with fractions. */
+export async function judgeCandidates(
+  context: Context,
+  gpu: Gpu,
+  configuration: Configuration,
+  material: Material,
+  candidates: readonly Candidate[],
+  onProgress: (done: number) => void,
+): Promise<CandidateOutcome[]> {
+  const trainer = await openTrainer(gpu, configuration, material);
+  try {
+    return await trainer.judge(candidates, {
+      score: scoreOf(material),
+      signal: context.signal,
+      onProgress: (first, size, { samples, totalSamples }) => onProgress(first + (size * samples) / totalSamples),
+    });
+  } finally {
+    await trainer.destroy();
+  }
+}
+
+/** What successive halving compares: R_c R_a. */
+function scoreOf({ model, accuracy: teacherAccuracy }: Material): (candidate: Candidate, accuracy: number) => number {
+  const teacher = { params: parameterCount(model.spec), accuracy: teacherAccuracy };
+  return ({ spec }, accuracy) => unconstrainedReward({ params: parameterCount(spec), accuracy }, teacher);
+}
+
+async function openTrainer(gpu: Gpu, configuration: Configuration, material: Material): Promise<CandidateTrainer> {
   const { learningRate, weightDecay, schedule, epochs, batch, views, seed, cohort, halving, init } = configuration;
   return CandidateTrainer.create(
     gpu,

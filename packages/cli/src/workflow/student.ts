@@ -1,24 +1,33 @@
-// The chosen student: trained fully on labels and the teacher's logits, saved, and read again before anything is claimed of it.
-import type { FinishedStudent } from '@n2n/agent';
+// A chosen student: trained fully on labels and the teacher's logits, saved, and read again before anything is claimed of it.
+import type { Candidate } from '@n2n/agent';
 import type { Gpu } from '@n2n/kernels';
 import { Inheritance, initialWeights, loadModel, paperAdam, Parameters, saveModel, type Model } from '@n2n/trainer';
 import { parameterCount, type NetworkSpec } from '@n2n/trainer/network';
 import type { Context } from '../context.js';
 import { count } from '../output/format.js';
+import type { Configuration } from '../run/record.js';
 import type { Run } from '../run/run.js';
-import { fit } from './network.js';
+import type { Material } from './material.js';
+import { evaluateOn, fit } from './network.js';
 import { scheduleOf } from './optimiser.js';
-import type { SearchMaterial } from './search.js';
 
-/** Trains `best` by L_hard + lambda L_KD (N2N section 3.3) and returns it as read back from the file it was saved in. */
+/** A student as read back from the file it was saved in, and its accuracy as a fraction of the validation images. */
+export interface TrainedStudent {
+  readonly model: Model;
+  readonly accuracy: number;
+}
+
+/** Trains `best` by L_hard + lambda L_KD (N2N section 3.3) on all training images and saves it at `path`. */
 export async function trainStudent(
   context: Context,
   gpu: Gpu,
   run: Run,
-  material: SearchMaterial & { readonly all: Uint32Array },
-  best: FinishedStudent,
-): Promise<Model> {
-  const { seed, init, finalEpochs, finalLearningRate, finalWeightDecay, lambda, batch, views } = run.record.configuration;
+  material: Material,
+  best: Candidate,
+  init: Configuration['init'],
+  path: string,
+): Promise<TrainedStudent> {
+  const { seed, finalEpochs, finalLearningRate, finalWeightDecay, lambda, batch, views } = run.record.configuration;
   const { model: teacher, images, all, table, augmentation } = material;
   const spec: NetworkSpec = { ...best.spec, name: `${teacher.spec.name}-student` };
   context.output.note(`student: training ${count(parameterCount(spec))} parameters on ${count(all.length)} images, ${finalEpochs} epochs`);
@@ -45,7 +54,6 @@ export async function trainStudent(
       },
       { signal: context.signal, progress: context.output.progress('student', 'samples') },
     );
-    const path = run.path('best', 'student.safetensors');
     const training = {
       teacher: teacher.spec.name,
       data: run.record.data.name,
@@ -53,7 +61,9 @@ export async function trainStudent(
       note: `${finalEpochs} epochs of distillation`,
     };
     await saveModel(path, { spec, weights: await parameters.read(), preprocessing: teacher.preprocessing, training });
-    return await reload(path, parameters);
+    const model = await reload(path, parameters);
+    const { accuracy } = await evaluateOn(gpu, parameters, images, teacher.preprocessing, material.validation, context.signal);
+    return { model, accuracy };
   } finally {
     await parameters.destroy();
   }
