@@ -4,6 +4,7 @@ export { sampleStudents, uniformStudent, type SampleOptions } from './controls.j
 export { Journal, JournalError, openJournal, type JournalEvent, type JournalRecord, type JournalSink } from './journal.js';
 export type { FinishedStudent, RolloutRecord, SearchCounts, SearchRecord, UpdateEvent } from './ledger.js';
 export { searchDefaults, type SearchOptions } from './options.js';
+export { regret, spearman } from './ranking.js';
 export type { BaselineKind } from './reinforce.js';
 export {
   ConfigurationError,

@@ -127,6 +127,22 @@ describe('compress', () => {
     expect(await n2n(['baseline', 'best', folder.path('held')])).toMatchObject({ code: 2, stdout: '' });
   });
 
+  it('compares the ranking by short training with that by full training', async () => {
+    const short = ['--students', '3', '--epochs', '1', '--subset', '120', '--validation', '60', '--batch', '20'];
+    const document = await n2nJson(['bench', 'ranking', folder.path('teacher.safetensors'), ...data, ...short, '--final-epochs', '3']);
+    const { results, accuracy, seconds } = document as {
+      results: { params: number; cheap: { accuracy: number }; full: { accuracy: number } }[];
+      accuracy: { spearman: number; regret: number };
+      seconds: { cheap: number; full: number };
+    };
+    expect(results).toHaveLength(3);
+    // Three epochs of all images, against one of less than half of them.
+    expect(seconds.full).toBeGreaterThan(seconds.cheap);
+    const best = Math.max(...results.map(({ cheap }) => cheap.accuracy));
+    const chosen = results.find(({ cheap }) => cheap.accuracy === best)!;
+    expect(accuracy.regret).toBe(Math.max(...results.map(({ full }) => full.accuracy)) - chosen.full.accuracy);
+  });
+
   it('writes down at which rung a student stopped', async () => {
     await n2nJson([...compress('halving'), '--halving', '2', '--epochs', '4', '--stages', 'removal', '--updates', '1']);
     const outcomes = (await events('halving')).filter(({ type, rungs }) => type === 'outcome' && rungs !== undefined);

@@ -2,6 +2,7 @@
 import type { CommandDeclaration } from '../command.js';
 import { baselineCommand } from './baseline.js';
 import { benchOpsCommand, benchStepCommand } from './bench.js';
+import { benchRankingCommand } from './bench-ranking.js';
 import { compressCommand } from './compress.js';
 import { doctorCommand } from './doctor.js';
 import { evalCommand } from './eval.js';
@@ -24,4 +25,5 @@ export const commands: readonly CommandDeclaration[] = [
   doctorCommand,
   benchOpsCommand,
   benchStepCommand,
+  benchRankingCommand,
 ];

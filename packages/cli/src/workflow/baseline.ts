@@ -9,7 +9,7 @@ import {
   type Candidate,
 } from '@n2n/agent';
 import { compileOpSet, type Gpu } from '@n2n/kernels';
-import { type Dataset, type Model } from '@n2n/trainer';
+import type { Dataset } from '@n2n/trainer';
 import { parameterCount, specHash } from '@n2n/trainer/network';
 import type { Context } from '../context.js';
 import { UsageError } from '../errors.js';
@@ -19,7 +19,7 @@ import { figuresOf } from './compress.js';
 import { withMaterial, type Material } from './material.js';
 import { withImages } from './network.js';
 import { lastQuarter, type ControlResult, type Result } from './result.js';
-import { judgeCandidates } from './search.js';
+import { candidateSettings, judgeCandidates } from './search.js';
 import { trainStudent } from './student.js';
 
 export type Control = ControlResult['control'];
@@ -40,17 +40,26 @@ export async function runControl(
   control: Control,
 ): Promise<ControlResult> {
   const path = run.path('baselines', `${control}.safetensors`);
+  const { configuration } = run.record;
   const { found, trained } = await withImages(gpu, dataset.train, dataset, (images) =>
-    withMaterial(context, gpu, run, dataset, images, async (material) => {
-      const student =
-        control === 'random' ? await randomSearch(context, gpu, run, material, result.candidates) : narrowed(material, result);
-      // Uniform scaling is the architecture alone; L1 pruning is the same widths with the teacher's channels.
-      const init = control === 'uniform' ? 'random' : control === 'l1' ? 'inherit' : run.record.configuration.init;
-      return { found: student, trained: await trainStudent(context, gpu, run, material, student.candidate, init, path) };
-    }),
+    withMaterial(
+      context,
+      gpu,
+      configuration,
+      dataset,
+      images,
+      async () => run.loadTeacher(),
+      async (material) => {
+        const student =
+          control === 'random' ? await randomSearch(context, gpu, run, material, result.candidates) : narrowed(material, result);
+        // Uniform scaling is the architecture alone; L1 pruning is the same widths with the teacher's channels.
+        const init = control === 'uniform' ? 'random' : control === 'l1' ? 'inherit' : configuration.init;
+        return { found: student, trained: await trainStudent(context, gpu, run, material, student.candidate, init, path) };
+      },
+    ),
   );
   const figures = await withImages(gpu, dataset.test, dataset, (images) =>
-    figuresOf(context, gpu, trained.model satisfies Model, images, path, trained.accuracy),
+    figuresOf(context, gpu, trained.model, images, path, trained.accuracy),
   );
   return { ...figures, control, candidates: found.rewards.length, meanReward: lastQuarter(found.rewards) };
 }
@@ -63,9 +72,8 @@ async function randomSearch(context: Context, gpu: Gpu, run: Run, material: Mate
   context.output.note(`baseline: random search, ${count(drawn.length)} candidates`);
   await compileOpSet(gpu);
   const progress = context.output.progress('baseline', 'candidates');
-  const outcomes = await judgeCandidates(context, gpu, run.record.configuration, material, drawn, (done) =>
-    progress.update(done, drawn.length),
-  );
+  const settings = candidateSettings(run.record.configuration, material);
+  const outcomes = await judgeCandidates(context, gpu, material, settings, drawn, (done) => progress.update(done, drawn.length));
   const teacher = { params: parameterCount(material.model.spec), accuracy: material.accuracy };
   const judged = drawn.map((candidate, i) => {
     const measures = { ...architectureMeasures(candidate.spec), accuracy: outcomes[i]!.accuracy };

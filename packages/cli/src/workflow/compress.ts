@@ -16,6 +16,7 @@ import { isMet, lastQuarter, readableResult, type NetworkResult, type Result } f
 import { searchStudents, type SearchOutcome } from './search.js';
 import { allIndices } from './split.js';
 import { trainStudent } from './student.js';
+import { obtainTeacher } from './teacher.js';
 
 /** A lost device is opened again this often before the run gives up. */
 const DEVICE_RETRIES = 2;
@@ -117,9 +118,11 @@ interface Searched {
 
 /** Everything that needs the training images. */
 async function searchAndTrain(context: Context, gpu: Gpu, run: Run, dataset: Dataset, images: DeviceImages): Promise<Searched> {
-  return withMaterial(context, gpu, run, dataset, images, async (material) => {
+  const { configuration } = run.record;
+  const { init } = configuration;
+  const teacherOf = async (all: Uint32Array): Promise<Model> => obtainTeacher(context, gpu, run, dataset, images, all);
+  return withMaterial(context, gpu, configuration, dataset, images, teacherOf, async (material) => {
     const search = await searchStudents(context, gpu, run, material);
-    const { init } = run.record.configuration;
     const trained = await trainStudent(context, gpu, run, material, bestOf(search), init, run.path('best', 'student.safetensors'));
     return {
       model: material.model,

@@ -3,10 +3,10 @@ import { Parameters, type Augmentation, type Dataset, type DeviceImages, type Mo
 import type { Gpu } from '@n2n/kernels';
 import type { Context } from '../context.js';
 import { percent } from '../output/format.js';
-import type { Run } from '../run/run.js';
+import type { Configuration } from '../run/record.js';
 import { augmentationOf, evaluateOn } from './network.js';
 import { choose, divide } from './split.js';
-import { logitsOf, obtainTeacher } from './teacher.js';
+import { logitsOf } from './teacher.js';
 
 export interface Material {
   readonly model: Model;
@@ -22,20 +22,23 @@ export interface Material {
   readonly augmentation: Augmentation | undefined;
 }
 
-/** Gets the material together, training the teacher where the run has none yet, for as long as `work` runs. */
+/** What the material depends on besides teacher and data. */
+export type MaterialOptions = Pick<Configuration, 'validation' | 'seed' | 'subset' | 'views' | 'cropPadding' | 'flip'>;
+
+/** Gets the material together for as long as `work` runs. `teacherOf` is given the images that a teacher may be trained on. */
 export async function withMaterial<T>(
   context: Context,
   gpu: Gpu,
-  run: Run,
+  configuration: MaterialOptions,
   dataset: Dataset,
   images: DeviceImages,
+  teacherOf: (all: Uint32Array) => Promise<Model>,
   work: (material: Material) => Promise<T>,
 ): Promise<T> {
-  const { configuration } = run.record;
   const split = { validation: configuration.validation, classes: dataset.classes, seed: configuration.seed };
   const { train: all, validation } = divide(dataset.train, split);
   const train = choose(all, dataset.train, configuration.subset, split);
-  const model = await obtainTeacher(context, gpu, run, dataset, images, all);
+  const model = await teacherOf(all);
   const augmentation = augmentationOf(configuration);
   const teacher = await Parameters.create(gpu, model.spec, model.weights);
   const { accuracy } = await evaluateOn(gpu, teacher, images, model.preprocessing, validation, context.signal);

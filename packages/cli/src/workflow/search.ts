@@ -12,7 +12,7 @@ import {
   type SearchResult,
 } from '@n2n/agent';
 import { compileOpSet, type Gpu } from '@n2n/kernels';
-import { CandidateTrainer, Inheritance, paperAdam, type CandidateOutcome } from '@n2n/trainer';
+import { CandidateTrainer, Inheritance, paperAdam, type CandidateOutcome, type CandidateSettings } from '@n2n/trainer';
 import { parameterCount } from '@n2n/trainer/network';
 import type { Context } from '../context.js';
 import { count, percent } from '../output/format.js';
@@ -21,6 +21,12 @@ import type { Configuration } from '../run/record.js';
 import type { Run } from '../run/run.js';
 import type { Material } from './material.js';
 import { scheduleOf } from './optimiser.js';
+
+/** What the training of a candidate depends on besides the material. */
+export type CandidateOptions = Pick<
+  Configuration,
+  'learningRate' | 'weightDecay' | 'schedule' | 'epochs' | 'batch' | 'views' | 'seed' | 'cohort' | 'halving' | 'init'
+>;
 
 export interface SearchOutcome extends SearchResult {
   /** The device's count of compiled pipelines before the first and after the last training of candidates; null when none was trained now. */
@@ -32,7 +38,7 @@ export interface SearchOutcome extends SearchResult {
 export async function searchStudents(context: Context, gpu: Gpu, run: Run, material: Material): Promise<SearchOutcome> {
   // So that no architecture of the search has anything left to compile.
   await compileOpSet(gpu);
-  const trainer = await openTrainer(gpu, run.record.configuration, material);
+  const trainer = await openTrainer(gpu, material, candidateSettings(run.record.configuration, material));
   try {
     const journal = await openJournal(run.path('journal.jsonl'));
     try {
@@ -88,16 +94,16 @@ async function searchWith(
   return { ...result, pipelinesAtFirst: pipelines.first, pipelinesAtLast: pipelines.last };
 }
 
-/** Judges candidates of no search, as a search with this configuration does. `onProgress`: candidates done, with fractions. */
+/** Judges candidates of no search, as one with these settings does. `onProgress`: candidates done, with fractions. */
 export async function judgeCandidates(
   context: Context,
   gpu: Gpu,
-  configuration: Configuration,
   material: Material,
+  settings: CandidateSettings,
   candidates: readonly Candidate[],
   onProgress: (done: number) => void,
 ): Promise<CandidateOutcome[]> {
-  const trainer = await openTrainer(gpu, configuration, material);
+  const trainer = await openTrainer(gpu, material, settings);
   try {
     return await trainer.judge(candidates, {
       score: scoreOf(material),
@@ -115,28 +121,31 @@ function scoreOf({ model, accuracy: teacherAccuracy }: Material): (candidate: Ca
   return ({ spec }, accuracy) => unconstrainedReward({ params: parameterCount(spec), accuracy }, teacher);
 }
 
-async function openTrainer(gpu: Gpu, configuration: Configuration, material: Material): Promise<CandidateTrainer> {
+async function openTrainer(
+  gpu: Gpu,
+  { images, train, validation, table }: Material,
+  settings: CandidateSettings,
+): Promise<CandidateTrainer> {
+  return CandidateTrainer.create(gpu, images, { train, validation }, settings, table);
+}
+
+/** How candidates are trained: on the teacher's logits alone (METHOD, "Training a student"). */
+export function candidateSettings(configuration: CandidateOptions, { model, augmentation }: Material): CandidateSettings {
   const { learningRate, weightDecay, schedule, epochs, batch, views, seed, cohort, halving, init } = configuration;
-  return CandidateTrainer.create(
-    gpu,
-    material.images,
-    { train: material.train, validation: material.validation },
-    {
-      objective: { mse: { weight: 1 } },
-      optimiser: { ...paperAdam, learningRate, weightDecay },
-      schedule: scheduleOf(schedule),
-      epochs,
-      batch,
-      views,
-      seed,
-      cohort,
-      halving,
-      preprocessing: material.model.preprocessing,
-      ...(material.augmentation === undefined ? {} : { augmentation: material.augmentation }),
-      ...(init === 'inherit' ? { inheritance: new Inheritance(material.model) } : {}),
-    },
-    material.table,
-  );
+  return {
+    objective: { mse: { weight: 1 } },
+    optimiser: { ...paperAdam, learningRate, weightDecay },
+    schedule: scheduleOf(schedule),
+    epochs,
+    batch,
+    views,
+    seed,
+    cohort,
+    halving,
+    preprocessing: model.preprocessing,
+    ...(augmentation === undefined ? {} : { augmentation }),
+    ...(init === 'inherit' ? { inheritance: new Inheritance(model) } : {}),
+  };
 }
 
 /** What people see of a search. */

@@ -1,7 +1,7 @@
 // A chosen student: trained fully on labels and the teacher's logits, saved, and read again before anything is claimed of it.
 import type { Candidate } from '@n2n/agent';
 import type { Gpu } from '@n2n/kernels';
-import { Inheritance, initialWeights, loadModel, paperAdam, Parameters, saveModel, type Model } from '@n2n/trainer';
+import { Inheritance, initialWeights, loadModel, paperAdam, Parameters, saveModel, type CandidateSettings, type Model } from '@n2n/trainer';
 import { parameterCount, type NetworkSpec } from '@n2n/trainer/network';
 import type { Context } from '../context.js';
 import { count } from '../output/format.js';
@@ -11,13 +11,31 @@ import type { Material } from './material.js';
 import { evaluateOn, fit } from './network.js';
 import { scheduleOf } from './optimiser.js';
 
+/** How a chosen student is trained: L_hard + lambda L_KD (N2N section 3.3), Adam, one cycle. */
+export function finalTraining({
+  finalEpochs,
+  finalLearningRate,
+  finalWeightDecay,
+  lambda,
+}: Pick<Configuration, 'finalEpochs' | 'finalLearningRate' | 'finalWeightDecay' | 'lambda'>): Pick<
+  CandidateSettings,
+  'objective' | 'optimiser' | 'schedule' | 'epochs'
+> {
+  return {
+    objective: { hard: { weight: 1, smoothing: 0 }, ...(lambda > 0 ? { mse: { weight: lambda } } : {}) },
+    optimiser: { ...paperAdam, learningRate: finalLearningRate, weightDecay: finalWeightDecay },
+    schedule: scheduleOf('one-cycle'),
+    epochs: finalEpochs,
+  };
+}
+
 /** A student as read back from the file it was saved in, and its accuracy as a fraction of the validation images. */
 export interface TrainedStudent {
   readonly model: Model;
   readonly accuracy: number;
 }
 
-/** Trains `best` by L_hard + lambda L_KD (N2N section 3.3) on all training images and saves it at `path`. */
+/** Trains `best` on all training images and saves it at `path`. */
 export async function trainStudent(
   context: Context,
   gpu: Gpu,
@@ -27,7 +45,7 @@ export async function trainStudent(
   init: Configuration['init'],
   path: string,
 ): Promise<TrainedStudent> {
-  const { seed, finalEpochs, finalLearningRate, finalWeightDecay, lambda, batch, views } = run.record.configuration;
+  const { seed, finalEpochs, lambda, batch, views } = run.record.configuration;
   const { model: teacher, images, all, table, augmentation } = material;
   const spec: NetworkSpec = { ...best.spec, name: `${teacher.spec.name}-student` };
   context.output.note(`student: training ${count(parameterCount(spec))} parameters on ${count(all.length)} images, ${finalEpochs} epochs`);
@@ -40,10 +58,7 @@ export async function trainStudent(
       parameters,
       images,
       {
-        objective: { hard: { weight: 1, smoothing: 0 }, ...(lambda > 0 ? { mse: { weight: lambda } } : {}) },
-        optimiser: { ...paperAdam, learningRate: finalLearningRate, weightDecay: finalWeightDecay },
-        schedule: scheduleOf('one-cycle'),
-        epochs: finalEpochs,
+        ...finalTraining(run.record.configuration),
         indices: all,
         seed: `${seed}/final`,
         views,
