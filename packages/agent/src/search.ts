@@ -60,6 +60,8 @@ export interface SearchResult {
   readonly feasible: boolean;
   /** Every trained student, in the order of training. */
   readonly finished: readonly FinishedStudent[];
+  /** The same, best first. */
+  readonly ranked: readonly FinishedStudent[];
   readonly history: readonly UpdateEvent[];
   readonly counts: SearchCounts;
 }
@@ -127,10 +129,10 @@ class Search {
         await this.#update(stage, update);
       }
     }
-    const { best, finished, history, counts } = this.#ledger;
+    const { best, finished, ranked, history, counts } = this.#ledger;
     await this.#write({ type: 'end', best: best?.hash ?? null });
     await this.#journal.sync();
-    return { best, feasible: best !== undefined && best.violation === 0, finished, history, counts };
+    return { best, feasible: best !== undefined && best.violation === 0, finished, ranked, history, counts };
   }
 
   /** Writes or checks the first record, then takes up what snapshot and journal hold. */

@@ -127,6 +127,22 @@ describe('compress', () => {
     expect(await n2n(['baseline', 'best', folder.path('held')])).toMatchObject({ code: 2, stdout: '' });
   });
 
+  it('trains several finalists fully and keeps the best on validation', async () => {
+    const { student: kept } = (await n2nJson([...compress('finalists'), '--top', '3'])) as { student: Record<string, unknown> };
+    const outcomes = (await events('finalists')).filter(({ type }) => type === 'outcome') as unknown as {
+      hash: string;
+      params: number;
+      accuracy: number;
+    }[];
+    expect(outcomes.map(({ hash }) => hash)).toContain(kept['hash']);
+    expect(await journal('finalists')).toEqual(await journal('first'));
+    // The first finalist is the run's only one without --top, trained to the same bits.
+    const { student: single, teacher: large } = result as Record<string, Record<string, number>>;
+    const merit = ({ params, validationAccuracy }: Record<string, unknown>): number =>
+      (1 - (Number(params) / large!['params']!) ** 2) * Number(validationAccuracy);
+    expect(merit(kept)).toBeGreaterThanOrEqual(merit(single!));
+  });
+
   it('compares the ranking by short training with that by full training', async () => {
     const short = ['--students', '3', '--epochs', '1', '--subset', '120', '--validation', '60', '--batch', '20'];
     const document = await n2nJson(['bench', 'ranking', folder.path('teacher.safetensors'), ...data, ...short, '--final-epochs', '3']);

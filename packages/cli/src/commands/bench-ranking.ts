@@ -17,7 +17,7 @@ import { openData } from '../sources/data.js';
 import { checkFits } from '../sources/network.js';
 import { withMaterial, type Material } from '../workflow/material.js';
 import { withImages } from '../workflow/network.js';
-import { candidateSettings, judgeCandidates } from '../workflow/search.js';
+import { candidatesDone, candidateSettings, judgeCandidates } from '../workflow/search.js';
 import { choose } from '../workflow/split.js';
 import { defaultViews } from '../workflow/start.js';
 import { finalTraining } from '../workflow/student.js';
@@ -128,7 +128,9 @@ async function timed(
 ): Promise<Judged> {
   const progress = context.output.progress(what, 'students');
   const started = performance.now();
-  const outcomes = await judgeCandidates(context, gpu, material, training_, students, (done) => progress.update(done, students.length));
+  const outcomes = await judgeCandidates(context, gpu, material, training_, students, {
+    onProgress: (first, size, done) => progress.update(candidatesDone(first, size, done), students.length),
+  });
   return { outcomes, seconds: (performance.now() - started) / 1000 };
 }
 

@@ -19,7 +19,7 @@ import { figuresOf } from './compress.js';
 import { withMaterial, type Material } from './material.js';
 import { withImages } from './network.js';
 import { lastQuarter, type ControlResult, type Result } from './result.js';
-import { candidateSettings, judgeCandidates } from './search.js';
+import { candidatesDone, candidateSettings, judgeCandidates } from './search.js';
 import { trainStudent } from './student.js';
 
 export type Control = ControlResult['control'];
@@ -54,7 +54,7 @@ export async function runControl(
           control === 'random' ? await randomSearch(context, gpu, run, material, result.candidates) : narrowed(material, result);
         // Uniform scaling is the architecture alone; L1 pruning is the same widths with the teacher's channels.
         const init = control === 'uniform' ? 'random' : control === 'l1' ? 'inherit' : configuration.init;
-        return { found: student, trained: await trainStudent(context, gpu, run, material, student.candidate, init, path) };
+        return { found: student, trained: await trainStudent(context, gpu, run, material, [student.candidate], init, path) };
       },
     ),
   );
@@ -73,7 +73,9 @@ async function randomSearch(context: Context, gpu: Gpu, run: Run, material: Mate
   await compileOpSet(gpu);
   const progress = context.output.progress('baseline', 'candidates');
   const settings = candidateSettings(run.record.configuration, material);
-  const outcomes = await judgeCandidates(context, gpu, material, settings, drawn, (done) => progress.update(done, drawn.length));
+  const outcomes = await judgeCandidates(context, gpu, material, settings, drawn, {
+    onProgress: (first, size, training) => progress.update(candidatesDone(first, size, training), drawn.length),
+  });
   const teacher = { params: parameterCount(material.model.spec), accuracy: material.accuracy };
   const judged = drawn.map((candidate, i) => {
     const measures = { ...architectureMeasures(candidate.spec), accuracy: outcomes[i]!.accuracy };

@@ -119,11 +119,19 @@ interface Searched {
 /** Everything that needs the training images. */
 async function searchAndTrain(context: Context, gpu: Gpu, run: Run, dataset: Dataset, images: DeviceImages): Promise<Searched> {
   const { configuration } = run.record;
-  const { init } = configuration;
+  const { init, top } = configuration;
   const teacherOf = async (all: Uint32Array): Promise<Model> => obtainTeacher(context, gpu, run, dataset, images, all);
   return withMaterial(context, gpu, configuration, dataset, images, teacherOf, async (material) => {
     const search = await searchStudents(context, gpu, run, material);
-    const trained = await trainStudent(context, gpu, run, material, bestOf(search), init, run.path('best', 'student.safetensors'));
+    const trained = await trainStudent(
+      context,
+      gpu,
+      run,
+      material,
+      finalistsOf(search, top),
+      init,
+      run.path('best', 'student.safetensors'),
+    );
     return {
       model: material.model,
       student: trained.model,
@@ -134,8 +142,10 @@ async function searchAndTrain(context: Context, gpu: Gpu, run: Run, dataset: Dat
   });
 }
 
-function bestOf({ best, counts }: SearchOutcome): FinishedStudent {
-  if (best !== undefined) return best;
+/** The best student and up to `top` in all that keep the constraints no worse than it does. */
+function finalistsOf({ ranked, counts }: SearchOutcome, top: number): readonly FinishedStudent[] {
+  const [best] = ranked;
+  if (best !== undefined) return ranked.slice(0, top).filter(({ violation }) => violation === best.violation);
   throw new GoalError(
     `none of ${counts.sampled} candidates was worth training (${counts.degenerate} were degenerate, ${counts.ruledOut} broke a constraint); ` +
       'give the search more --updates, or ask for less',

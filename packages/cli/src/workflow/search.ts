@@ -12,7 +12,16 @@ import {
   type SearchResult,
 } from '@n2n/agent';
 import { compileOpSet, type Gpu } from '@n2n/kernels';
-import { CandidateTrainer, Inheritance, paperAdam, type CandidateOutcome, type CandidateSettings } from '@n2n/trainer';
+import {
+  CandidateTrainer,
+  Inheritance,
+  needsTeacher,
+  paperAdam,
+  type CandidateOutcome,
+  type CandidateSettings,
+  type JudgeOptions,
+  type TrainingProgress,
+} from '@n2n/trainer';
 import { parameterCount } from '@n2n/trainer/network';
 import type { Context } from '../context.js';
 import { count, percent } from '../output/format.js';
@@ -67,7 +76,7 @@ async function searchWith(
     const outcomes = await trainer.judge(candidates, {
       score: scoreOf(material),
       signal: context.signal,
-      onProgress: (first, size, { samples, totalSamples }) => view.training((first + (size * samples) / totalSamples) / candidates.length),
+      onProgress: (first, size, progress) => view.training(candidatesDone(first, size, progress) / candidates.length),
     });
     pipelines.last = gpu.statistics.pipelinesCompiled;
     for (const { hash, spec } of candidates) await run.writeJson(`students/${hash}.json`, spec);
@@ -94,26 +103,26 @@ async function searchWith(
   return { ...result, pipelinesAtFirst: pipelines.first, pipelinesAtLast: pipelines.last };
 }
 
-/** Judges candidates of no search, as one with these settings does. `onProgress`: candidates done, with fractions. */
+/** Judges candidates of no search, as one with these settings does. */
 export async function judgeCandidates(
   context: Context,
   gpu: Gpu,
   material: Material,
   settings: CandidateSettings,
   candidates: readonly Candidate[],
-  onProgress: (done: number) => void,
+  options: Omit<JudgeOptions, 'score' | 'signal'>,
 ): Promise<CandidateOutcome[]> {
   const trainer = await openTrainer(gpu, material, settings);
   try {
-    return await trainer.judge(candidates, {
-      score: scoreOf(material),
-      signal: context.signal,
-      onProgress: (first, size, { samples, totalSamples }) => onProgress(first + (size * samples) / totalSamples),
-    });
+    return await trainer.judge(candidates, { ...options, score: scoreOf(material), signal: context.signal });
   } finally {
     await trainer.destroy();
   }
 }
+
+/** Candidates done when those from `first` on are in training, with fractions. */
+export const candidatesDone = (first: number, size: number, { samples, totalSamples }: TrainingProgress): number =>
+  first + (size * samples) / totalSamples;
 
 /** What successive halving compares: R_c R_a. */
 function scoreOf({ model, accuracy: teacherAccuracy }: Material): (candidate: Candidate, accuracy: number) => number {
@@ -126,7 +135,7 @@ async function openTrainer(
   { images, train, validation, table }: Material,
   settings: CandidateSettings,
 ): Promise<CandidateTrainer> {
-  return CandidateTrainer.create(gpu, images, { train, validation }, settings, table);
+  return CandidateTrainer.create(gpu, images, { train, validation }, settings, needsTeacher(settings.objective) ? table : undefined);
 }
 
 /** How candidates are trained: on the teacher's logits alone (METHOD, "Training a student"). */
