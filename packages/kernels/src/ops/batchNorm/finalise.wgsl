@@ -1,17 +1,17 @@
-// Combines the chunks' (mean_k, M2_k): mean, variance = M2 / rows, inverseDeviation = 1 / sqrt(variance + epsilon), and
-// running = (1 - momentum) * running + momentum * batch, the variance there unbiased: M2 / max(rows - 1, 1).
+// Combines the chunks' (mean_k, M2_k): mean, variance = M2 / rows, and running = (1 - momentum) * running + momentum * batch,
+// the variance there unbiased: M2 / max(rows - 1, 1).
 //
 // scratch [2, chunks, vectors] as statistics.wgsl left it; the other tensors [vectors] of vec4f.
 // Workgroup: one vector of channels. Lane: every 64th chunk. Sums over lanes in a fixed tree.
 
-struct Shape { rows: u32, vectors: u32, chunkRows: u32, chunks: u32, epsilon: f32, momentum: f32 }
+struct Shape { rows: u32, vectors: u32, chunkRows: u32, chunks: u32, momentum: f32 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read_write> scratch: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> runningMean: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> runningVariance: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> mean: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> inverseDeviation: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> variance: array<vec4f>;
 
 var<workgroup> terms: array<vec4f, 64>;
 
@@ -48,7 +48,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   m2 = total(lane, m2);
   if (lane > 0u) { return; }
   mean[v] = batchMean;
-  inverseDeviation[v] = 1.0 / sqrt(m2 / f32(shape.rows) + shape.epsilon);
+  variance[v] = m2 / f32(shape.rows);
   let unbiased = m2 / f32(max(shape.rows, 2u) - 1u);
   runningMean[v] = (1.0 - shape.momentum) * runningMean[v] + shape.momentum * batchMean;
   runningVariance[v] = (1.0 - shape.momentum) * runningVariance[v] + shape.momentum * unbiased;
