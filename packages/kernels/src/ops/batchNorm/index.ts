@@ -103,7 +103,7 @@ function forwardDispatches(shape: BatchNormShape, grain: Grain): Dispatch[] {
 
 /** mean and variance of the batch, and the running ones moved; for any op that normalises [rows, channels]. */
 export function statistics({ rows, momentum }: BatchNormShape, slicing: Slicing): Dispatch[] {
-  const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks } = slicing;
+  const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks, chunkLanes } = slicing;
   return [
     {
       wgsl: new URL('./statistics.wgsl', import.meta.url),
@@ -114,8 +114,8 @@ export function statistics({ rows, momentum }: BatchNormShape, slicing: Slicing)
     {
       wgsl: new URL('./finalise.wgsl', import.meta.url),
       bind: ['scratch', 'runningMean', 'runningVariance', 'mean', 'variance'],
-      uniforms: [rows, vectors, chunkRows, chunks, f32(momentum)],
-      workgroups: [vectors, 1, 1],
+      uniforms: [rows, vectors, chunkRows, chunks, chunkLanes, f32(momentum)],
+      workgroups: [Math.ceil((vectors * chunkLanes) / 64), 1, 1],
     },
   ];
 }
@@ -134,7 +134,8 @@ function apply(shape: BatchNormShape, grain: Grain, mean: string, variance: stri
 const evaluateDispatches = (shape: BatchNormShape, grain: Grain): Dispatch[] => [apply(shape, grain, 'runningMean', 'runningVariance')];
 
 function gradientDispatches(shape: BatchNormShape, grain: Grain, device: DeviceTraits): Dispatch[] {
-  const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks } = slice(shape, grain);
+  const slicing = slice(shape, grain);
+  const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks } = slicing;
   const { rows, epsilon } = shape;
   // Behind a sum x does not tell the mask: a pass of its own applies it, and the residual wants its result anyway.
   const [masks, d] = masksSum(shape) ? [[maskBySum(shape, device)], 'dresidual'] : [[], 'dy'];
@@ -147,7 +148,7 @@ function gradientDispatches(shape: BatchNormShape, grain: Grain, device: DeviceT
       uniforms: [rows, vectors, blockVectors, rowLanes, chunkRows, chunks, relu, f32(epsilon)],
       workgroups: [chunks, blocks, 1],
     },
-    gradientFinalise(shape, { vectors, chunks }),
+    gradientFinalise(shape, slicing),
     {
       wgsl: new URL('./gradient.wgsl', import.meta.url),
       bind: ['x', d, 'scratch', 'dx'],
@@ -171,12 +172,12 @@ function maskBySum(shape: BatchNormShape, device: DeviceTraits): Dispatch {
 }
 
 /** dgamma and dbeta from the chunks' sums, and the table of each channel for the pass that writes dx. */
-export function gradientFinalise({ rows, epsilon }: BatchNormShape, { vectors, chunks }: Pick<Slicing, 'vectors' | 'chunks'>): Dispatch {
+export function gradientFinalise({ rows, epsilon }: BatchNormShape, { vectors, chunks, chunkLanes }: Slicing): Dispatch {
   return {
     wgsl: new URL('./gradient.finalise.wgsl', import.meta.url),
     bind: ['scratch', 'gamma', 'beta', 'mean', 'variance', 'dgamma', 'dbeta'],
-    uniforms: [rows, vectors, chunks, f32(epsilon)],
-    workgroups: [vectors, 1, 1],
+    uniforms: [rows, vectors, chunks, chunkLanes, f32(epsilon)],
+    workgroups: [Math.ceil((vectors * chunkLanes) / 64), 1, 1],
   };
 }
 
