@@ -50,7 +50,7 @@ function forwardNorm<S extends { readonly channels: number }>(op: Op<S>, shape: 
   }
   saved['mean'] = calls.activation(padded(shape.channels), `${label} mean`);
   saved['variance'] = calls.activation(padded(shape.channels), `${label} variance`);
-  if (fuses(context, 'max-pool')) saved['indices'] = calls.activation(y.words / 4, `${label} indices`);
+  if (fuses(context, 'max-pool')) saved['winners'] = calls.activation(y.words, `${label} winners`);
   calls.emit(op, 'forward', shape, { ...common, ...saved }, label);
   if (fuses(context, 'add') && fuses(context, 'relu')) saved['y'] = y;
   return y;

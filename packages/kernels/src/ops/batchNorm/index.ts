@@ -136,23 +136,17 @@ const evaluateDispatches = (shape: BatchNormShape, grain: Grain): Dispatch[] => 
 function gradientDispatches(shape: BatchNormShape, grain: Grain, device: DeviceTraits): Dispatch[] {
   const slicing = slice(shape, grain);
   const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks } = slicing;
-  const { rows, epsilon } = shape;
   // Behind a sum x does not tell the mask: a pass of its own applies it, and the residual wants its result anyway.
   const [masks, d] = masksSum(shape) ? [[maskBySum(shape, device)], 'dresidual'] : [[], 'dy'];
   const relu = shape.relu === true && !masksSum(shape) ? 1 : 0;
   return [
     ...masks,
-    {
-      wgsl: new URL('./gradient.statistics.wgsl', import.meta.url),
-      bind: ['x', d, 'gamma', 'beta', 'mean', 'variance', 'scratch'],
-      uniforms: [rows, vectors, blockVectors, rowLanes, chunkRows, chunks, relu, f32(epsilon)],
-      workgroups: [chunks, blocks, 1],
-    },
+    gradientStatistics({ ...shape, relu: relu === 1 }, slicing, 'x', d),
     gradientFinalise(shape, slicing),
     {
       wgsl: new URL('./gradient.wgsl', import.meta.url),
       bind: ['x', d, 'scratch', 'dx'],
-      uniforms: [rows, vectors, blockVectors, rowLanes, chunkRows, relu],
+      uniforms: [shape.rows, vectors, blockVectors, rowLanes, chunkRows, relu],
       workgroups: [chunks, blocks, 1],
     },
   ];
@@ -168,6 +162,17 @@ function maskBySum(shape: BatchNormShape, device: DeviceTraits): Dispatch {
     bind: ['y', 'dy', 'dresidual'],
     uniforms: [vectors, share, f32(0)],
     workgroups,
+  };
+}
+
+/** The chunks' sums of `dy` and of `dy` times the centred `x`, tensors of [rows, channels], under the ReLU's mask if there is one. */
+export function gradientStatistics({ rows, relu, epsilon }: BatchNormShape, slicing: Slicing, x: string, dy = 'dy'): Dispatch {
+  const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks } = slicing;
+  return {
+    wgsl: new URL('./gradient.statistics.wgsl', import.meta.url),
+    bind: [x, dy, 'gamma', 'beta', 'mean', 'variance', 'scratch'],
+    uniforms: [rows, vectors, blockVectors, rowLanes, chunkRows, chunks, relu === true ? 1 : 0, f32(epsilon)],
+    workgroups: [chunks, blocks, 1],
   };
 }
 

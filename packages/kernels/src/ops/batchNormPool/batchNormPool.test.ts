@@ -60,7 +60,7 @@ it('a pool behind it gives a tie to the first in scan order, lets a NaN win, and
     y: unit(9),
     dy: [1, 1, 0, 1],
     dx: Array(16).fill(9),
-    indices: [9],
+    winners: unit(9),
     dgamma: unit(9),
     dbeta: unit(9),
   });

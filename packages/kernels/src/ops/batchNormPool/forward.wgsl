@@ -1,9 +1,9 @@
 // y[n, oy, ox, c] = max(0, max over the 2x2 pixels of (x - mean) * scale + beta), scale = gamma / sqrt(variance + epsilon); the
-// statistics are the batch's or the running ones. With `save`, a byte of `indices` says which pixel won: ky * 2 + kx of the
-// first maximum in scan order, 4 where the ReLU cut it off. A NaN wins over every number.
+// statistics are the batch's or the running ones. With `save`, `winners` gets the x of the pixel that won, the first maximum in
+// scan order: all that the gradient needs of it. A NaN wins over every number.
 //
-// x [N, H, W, V], y [N, OH, OW, V] of vec4f, OH = H / 2 and OW = W / 2 rounded down; indices [N, OH, OW, V] of u32, channel i of
-// a vector in byte i; gamma, beta, mean, variance [V] of vec4f. Outputs are counted [N, OH, OW].
+// x [N, H, W, V]; y and winners [N, OH, OW, V], OH = H / 2 and OW = W / 2 rounded down; gamma, beta, mean, variance [V]; all vec4f.
+// Outputs are counted [N, OH, OW].
 // Workgroup (k, b): chunk k of the outputs, vectors b * blockVectors on. Lane: one vector, every outputLanes-th of the chunk.
 // Preconditions: outputLanes * blockVectors <= 64; chunkOutputs + OW and N * OH below 2^21 (see `quotient`).
 
@@ -19,7 +19,7 @@ struct Shape {
 @group(0) @binding(4) var<storage, read_write> mean: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> variance: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> y: array<vec4f>;
-@group(0) @binding(7) var<storage, read_write> indices: array<u32>;
+@group(0) @binding(7) var<storage, read_write> winners: array<vec4f>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -41,24 +41,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let row = firstRow + quotient(o - skipped, perWidth);
     let pixelRow = 2u * row + (shape.height - 2u * shape.outHeight) * quotient(row, perHeight);
     let i = (pixelRow * shape.width + 2u * (o - row * shape.outWidth)) * shape.vectors + v;
-    let a = (x[i] - m) * scale + offset;
-    let b = (x[i + shape.vectors] - m) * scale + offset;
-    let c = (x[i + down] - m) * scale + offset;
-    let d = (x[i + down + shape.vectors] - m) * scale + offset;
-    let up = (b > a) | isNan(b);
-    let top = select(a, b, up);
-    let low = (d > c) | isNan(d);
-    let bottom = select(c, d, low);
-    let lower = (bottom > top) | isNan(bottom);
-    let best = select(top, bottom, lower);
-    let cut = best <= vec4f();
-    let at = o * shape.vectors + v;
-    y[at] = select(best, vec4f(), cut);
-    if (shape.save != 0u) {
-      let winner = select(select(vec4u(0u), vec4u(1u), up), select(vec4u(2u), vec4u(3u), low), lower);
-      let bytes = select(winner, vec4u(4u), cut) << vec4u(0u, 8u, 16u, 24u);
-      indices[at] = bytes.x | bytes.y | bytes.z | bytes.w;
+    var winner = x[i];
+    var best = (winner - m) * scale + offset;
+    for (var p = 1u; p < 4u; p++) {
+      let pixel = x[i + (p / 2u) * down + (p % 2u) * shape.vectors];
+      let value = (pixel - m) * scale + offset;
+      let better = (value > best) | isNan(value);
+      best = select(best, value, better);
+      winner = select(winner, pixel, better);
     }
+    let at = o * shape.vectors + v;
+    y[at] = select(best, vec4f(), best <= vec4f());
+    if (shape.save != 0u) { winners[at] = winner; }
   }
 }
 

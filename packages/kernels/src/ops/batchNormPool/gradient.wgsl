@@ -1,8 +1,9 @@
 // dx = scale * (d - dbeta / rows - (x - mean) * dgamma / (deviation * rows)) (Ioffe, Szegedy 2015, section 3), rows = N * H * W;
-// d is dy of the output whose 2x2 pixels the pixel won, else 0. Pixels right of and below the last window belong to none.
+// d is dy of the output whose 2x2 pixels the pixel won, where the ReLU let it through, else 0. The first pixel in scan order that
+// holds the winner's x won. Pixels right of and below the last window belong to none.
 //
-// x, dx [N, H, W, V] of vec4f; dy, indices as forward.wgsl says; scratch begins with the [5, V] of vec4f that
-// ../batchNorm/gradient.finalise.wgsl left. Cells of 2x2 pixels, the last of a row or an image perhaps cut off, are counted
+// x, dx [N, H, W, V]; dy, winners [N, OH, OW, V] as forward.wgsl says; scratch begins with the [5, V] that
+// ../batchNorm/gradient.finalise.wgsl left; all vec4f. Cells of 2x2 pixels, the last of a row or an image perhaps cut off, are counted
 // [N, CH, CW], CH = H / 2 and CW = W / 2 rounded up.
 // Workgroup (k, b): chunk k of the cells, vectors b * blockVectors on. Lane: one vector, every cellLanes-th cell of the chunk.
 // Preconditions: cellLanes * blockVectors <= 64; chunkCells + CW and N * CH below 2^21 (see `quotient`).
@@ -15,7 +16,7 @@ struct Shape {
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read_write> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dy: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> indices: array<u32>;
+@group(0) @binding(3) var<storage, read_write> winners: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> scratch: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> dx: array<vec4f>;
 
@@ -26,6 +27,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (cellLane >= shape.cellLanes || v >= shape.vectors) { return; }
   let m = scratch[v];
   let scale = scratch[shape.vectors + v];
+  let offset = scratch[2u * shape.vectors + v];
   let meanGradient = scratch[3u * shape.vectors + v];
   let slope = scratch[4u * shape.vectors + v];
   let cellHeight = (shape.height + 1u) / 2u;
@@ -43,27 +45,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let n = quotient(row, perHeight);
     let cy = row - n * cellHeight;
     var d = vec4f();
-    var winner = vec4u(4u);
+    var winner = vec4f();
     if (cx < shape.outWidth && cy < shape.outHeight) {
       let at = ((n * shape.outHeight + cy) * shape.outWidth + cx) * shape.vectors + v;
-      d = dy[at];
-      winner = (vec4u(indices[at]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(7u);
+      winner = winners[at];
+      d = select(dy[at], vec4f(), (winner - m) * scale + offset <= vec4f());
     }
     let i = ((n * shape.height + 2u * cy) * shape.width + 2u * cx) * shape.vectors + v;
-    let right = 2u * cx + 1u < shape.width;
-    let below = 2u * cy + 1u < shape.height;
-    dx[i] = scale * (select(vec4f(), d, winner == vec4u(0u)) - meanGradient - (x[i] - m) * slope);
-    if (right) {
-      let j = i + shape.vectors;
-      dx[j] = scale * (select(vec4f(), d, winner == vec4u(1u)) - meanGradient - (x[j] - m) * slope);
-    }
-    if (below) {
-      let j = i + down;
-      dx[j] = scale * (select(vec4f(), d, winner == vec4u(2u)) - meanGradient - (x[j] - m) * slope);
-    }
-    if (right && below) {
-      let j = i + down + shape.vectors;
-      dx[j] = scale * (select(vec4f(), d, winner == vec4u(3u)) - meanGradient - (x[j] - m) * slope);
+    for (var p = 0u; p < 4u; p++) {
+      if (2u * cx + p % 2u < shape.width && 2u * cy + p / 2u < shape.height) {
+        let j = i + (p / 2u) * down + (p % 2u) * shape.vectors;
+        let pixel = x[j];
+        let won = pixel == winner;
+        dx[j] = scale * (select(vec4f(), d, won) - meanGradient - (pixel - m) * slope);
+        d = select(d, vec4f(), won);
+      }
     }
   }
 }

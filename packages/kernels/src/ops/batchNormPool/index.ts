@@ -1,7 +1,8 @@
 // batchNormPool: batch-norm, ReLU and a max-pool over disjoint 2x2 windows in one: the normalised map is never stored. Forward
-// reads x and writes the pooled y; the gradient goes from the pooled dy straight to x, as only the pixel that won a window has one.
+// reads x and writes the pooled y and the x that won; the gradient goes from the pooled dy straight to x, as only the pixel that
+// won a window has one, and its sums need those pixels alone.
 import { requirePositiveIntegers } from '../checks.js';
-import { gradientFinalise, scratchWords, statistics } from '../batchNorm/index.js';
+import { gradientFinalise, gradientStatistics, scratchWords, statistics } from '../batchNorm/index.js';
 import { slice, type Grain, type Slicing } from '../batchNorm/slicing.js';
 import { ShapeError, f32, padded, type Dispatch, type Op, type TensorDeclaration, type Variant } from '../op.js';
 import { paddedNormal, type Random } from '../../testing/random.js';
@@ -26,12 +27,7 @@ const x = mapTensor('x', 'in', rowsOf);
 const y = mapTensor('y', 'out', outputsOf);
 const dy = mapTensor('dy', 'in', outputsOf);
 const dx = mapTensor('dx', 'out', rowsOf);
-const indices = (role: Tensor['role']): Tensor => ({
-  name: 'indices',
-  role,
-  type: 'u32',
-  words: (shape) => (outputsOf(shape) * padded(shape.channels)) / 4,
-});
+const winners = (role: Tensor['role']): Tensor => ({ ...mapTensor('winners', role, outputsOf), words: y.words });
 const channel = (name: string, role: Tensor['role'], mean = 0, deviation = 0): Tensor => ({
   name,
   role,
@@ -65,7 +61,7 @@ function apply(shape: BatchNormPoolShape, grain: Grain, training: boolean): Disp
       ...(training ? ['mean', 'variance'] : ['runningMean', 'runningVariance']),
       'y',
       // Evaluation writes none.
-      training ? 'indices' : 'scratch',
+      training ? 'winners' : 'scratch',
     ],
     uniforms: [...uniforms(shape, slicing, outputsOf(shape)), training ? 1 : 0, f32(shape.epsilon)],
     workgroups: [slicing.chunks, slicing.blocks, 1],
@@ -81,16 +77,11 @@ function gradientDispatches(shape: BatchNormPoolShape, grain: Grain): Dispatch[]
   const outputs = sliced(shape, outputsOf(shape), grain);
   const cells = sliced(shape, cellsOf(shape), grain);
   return [
-    {
-      wgsl: new URL('./gradient.statistics.wgsl', import.meta.url),
-      bind: ['x', 'dy', 'indices', 'mean', 'scratch'],
-      uniforms: [...uniforms(shape, outputs, outputsOf(shape)), outputs.chunks],
-      workgroups: [outputs.chunks, outputs.blocks, 1],
-    },
+    gradientStatistics({ ...normShape(shape), rows: outputsOf(shape) }, outputs, 'winners'),
     gradientFinalise(normShape(shape), outputs),
     {
       wgsl: new URL('./gradient.wgsl', import.meta.url),
-      bind: ['x', 'dy', 'indices', 'scratch', 'dx'],
+      bind: ['x', 'dy', 'winners', 'scratch', 'dx'],
       uniforms: uniforms(shape, cells, cellsOf(shape)),
       workgroups: [cells.chunks, cells.blocks, 1],
     },
@@ -119,7 +110,7 @@ export const batchNormPool: Op<BatchNormPoolShape> = {
         runningMean('inout'),
         runningVariance('inout'),
         y,
-        indices('out'),
+        winners('out'),
         channel('mean', 'out'),
         channel('variance', 'out'),
       ],
@@ -144,7 +135,7 @@ export const batchNormPool: Op<BatchNormPoolShape> = {
       tensors: [
         x,
         dy,
-        indices('in'),
+        winners('in'),
         gamma,
         beta,
         channel('mean', 'in'),
