@@ -88,18 +88,25 @@ function checkJoin(node: NodeSpec, layouts: ReadonlyMap<string, SampleLayout>): 
 }
 
 function buildBackward(lowered: readonly Lowered[], wanted: ReadonlySet<string>, outputId: string, dlogits: Activation): void {
-  const gradients = new Map<string, Place>([[outputId, dlogits]]);
+  /** The parts of a tensor's gradient, one a reader, not yet added up. */
+  const gradients = new Map<string, readonly Place[]>([[outputId, [dlogits]]]);
   for (const { unit, lowering, context } of lowered.toReversed()) {
     const { id: tail } = unit.nodes.at(-1)!;
-    const dy = gradients.get(tail);
-    if (dy === undefined || !wanted.has(tail)) continue;
-    const inputGradients = lowering.backward(context, dy);
+    const parts = gradients.get(tail);
+    if (parts === undefined || !wanted.has(tail)) continue;
+    const most = lowering.takesParts?.(context) === true ? 2 : 1;
+    const [dy, dyOther] = addParts(context, parts, most);
+    const inputGradients = lowering.backward(context, dy!, dyOther);
     unit.inputs.forEach((id, i) => {
       const gradient = inputGradients[i];
-      if (gradient === undefined || !wanted.has(id)) return;
-      const earlier = gradients.get(id);
-      const summed = earlier === undefined ? gradient : sumOf(context, earlier, gradient, context.inputLayouts[i]!);
-      gradients.set(id, summed);
+      if (gradient !== undefined && wanted.has(id)) gradients.set(id, [...(gradients.get(id) ?? []), gradient]);
     });
   }
+}
+
+/** Adds up the first parts until at most `most` are left, all different: no kernel may be given one tensor twice. */
+function addParts(context: NodeContext, parts: readonly Place[], most: number): readonly Place[] {
+  if (parts.length <= most && new Set(parts).size === parts.length) return parts;
+  const [first, second, ...others] = parts;
+  return addParts(context, [sumOf(context, first!, second!, context.outputLayout), ...others], most);
 }

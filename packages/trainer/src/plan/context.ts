@@ -32,8 +32,13 @@ export interface Lowering {
   /** The output layout; by default that of the output shape. */
   layout?(inputs: readonly SampleLayout[]): SampleLayout;
   forward(context: NodeContext): Place;
-  /** Gradients of the inputs from the gradient of the output; undefined where none is wanted. */
-  backward(context: NodeContext, dy: Place): readonly (Place | undefined)[];
+  /** Whether `backward` adds up the gradient's two parts itself where the output has two readers. */
+  takesParts?(context: NodeContext): boolean;
+  /**
+   * Gradients of the inputs from the gradient of the output, or from its two parts where the lowering takes such; undefined
+   * where none is wanted.
+   */
+  backward(context: NodeContext, dy: Place, dyOther?: Place): readonly (Place | undefined)[];
 }
 
 export const parameter = ({ node }: NodeContext, name: string): External => ({

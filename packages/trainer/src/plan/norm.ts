@@ -6,6 +6,9 @@ import type { Place } from './graph.js';
 
 const fuses = ({ fused }: NodeContext, type: string): boolean => fused.some((node) => node.type === type);
 
+/** The pass that masks the gradient of a ReLU behind a sum reads it anyway: it may come in two parts. */
+const masksSum = (context: NodeContext): boolean => fuses(context, 'add') && fuses(context, 'relu');
+
 const normAttributes = ({ node }: NodeContext): { epsilon: number; momentum: number } => ({
   epsilon: node.attributes['epsilon'] as number,
   momentum: node.attributes['momentum'] as number,
@@ -52,20 +55,20 @@ function forwardNorm<S extends { readonly channels: number }>(op: Op<S>, shape: 
   saved['variance'] = calls.activation(padded(shape.channels), `${label} variance`);
   if (fuses(context, 'max-pool')) saved['winners'] = calls.activation(y.words, `${label} winners`);
   calls.emit(op, 'forward', shape, { ...common, ...saved }, label);
-  if (fuses(context, 'add') && fuses(context, 'relu')) saved['y'] = y;
+  if (masksSum(context)) saved['y'] = y;
   return y;
 }
 
-function backwardNorm<S>(op: Op<S>, shape: S, context: NodeContext, dy: Place): readonly Place[] {
+function backwardNorm<S>(op: Op<S>, shape: S, context: NodeContext, dy: Place, dyOther?: Place): readonly Place[] {
   const { calls, label, inputs, saved } = context;
   const dx = inputGradient(context);
-  const added = fuses(context, 'add');
+  const masked = masksSum(context);
   // Without a ReLU the gradient passes the sum as it is.
-  const masked = added && fuses(context, 'relu');
   const dresidual = masked ? output(context) : dy;
   const places = {
     x: inputs[0]!,
     dy,
+    ...(dyOther === undefined ? {} : { dyOther }),
     ...saved,
     gamma: parameter(context, 'weight'),
     beta: parameter(context, 'bias'),
@@ -75,7 +78,7 @@ function backwardNorm<S>(op: Op<S>, shape: S, context: NodeContext, dy: Place): 
     dbeta: gradient(context, 'bias'),
   };
   calls.emit(op, 'gradient', shape, places, label);
-  return added ? [dx, dresidual] : [dx];
+  return fuses(context, 'add') ? [dx, dresidual] : [dx];
 }
 
 export const norm: Lowering = {
@@ -84,8 +87,9 @@ export const norm: Lowering = {
     fuses(context, 'max-pool')
       ? forwardNorm(batchNormPool, batchNormPoolShape(context), context)
       : forwardNorm(batchNorm, batchNormShape(context), context),
-  backward: (context, dy) =>
+  takesParts: masksSum,
+  backward: (context, dy, dyOther) =>
     fuses(context, 'max-pool')
       ? backwardNorm(batchNormPool, batchNormPoolShape(context), context, dy)
-      : backwardNorm(batchNorm, batchNormShape(context), context, dy),
+      : backwardNorm(batchNorm, { ...batchNormShape(context), twoReaders: dyOther !== undefined }, context, dy, dyOther),
 };

@@ -2,8 +2,7 @@
 // in the same pass over the data: y = f(that + residual), f the ReLU or the identity. `forward` takes the batch's statistics,
 // saves them for `gradient` and moves the running ones; `evaluate` takes the running ones.
 import { requirePositiveIntegers } from '../checks.js';
-import { flatSlicing } from '../flat.js';
-import { ShapeError, f32, padded, type DeviceTraits, type Dispatch, type Op, type TensorDeclaration, type Variant } from '../op.js';
+import { ShapeError, f32, padded, type Dispatch, type Op, type TensorDeclaration, type Variant } from '../op.js';
 import type { Random } from '../../testing/random.js';
 import { evaluateReference, forwardReference, gradientReference } from './reference.js';
 import { slice, type Grain, type Slicing } from './slicing.js';
@@ -20,6 +19,8 @@ export interface BatchNormShape {
   readonly relu?: boolean;
   /** Whether `residual`, a tensor like y, is added before the ReLU; not by default. */
   readonly residual?: boolean;
+  /** Whether y has two readers and its gradient is `dy` + `dyOther`, only with a residual and a ReLU; not by default. */
+  readonly twoReaders?: boolean;
 }
 
 type Tensor = TensorDeclaration<BatchNormShape>;
@@ -64,6 +65,7 @@ const residual: Tensor = { ...activationTensor('residual', 'in', gradientRows), 
 /** A ReLU behind a sum: its mask comes from y, and the residual's gradient is dy under it. Without the ReLU it is dy itself. */
 const masksSum = (shape: BatchNormShape): boolean => shape.residual === true && shape.relu === true;
 const savedY: Tensor = { ...activationTensor('y', 'in'), optional: (shape) => !masksSum(shape) };
+const dyOther: Tensor = { ...activationTensor('dyOther', 'in', gradientRows), optional: (shape) => shape.twoReaders !== true };
 const dresidual: Tensor = { ...activationTensor('dresidual', 'out'), optional: (shape) => !masksSum(shape) };
 
 const channel = (name: string, role: Tensor['role'], fill?: Tensor['fill']): Tensor => ({
@@ -133,44 +135,41 @@ function apply(shape: BatchNormShape, grain: Grain, mean: string, variance: stri
 
 const evaluateDispatches = (shape: BatchNormShape, grain: Grain): Dispatch[] => [apply(shape, grain, 'runningMean', 'runningVariance')];
 
-function gradientDispatches(shape: BatchNormShape, grain: Grain, device: DeviceTraits): Dispatch[] {
+function gradientDispatches(shape: BatchNormShape, grain: Grain): Dispatch[] {
   const slicing = slice(shape, grain);
   const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks } = slicing;
-  // Behind a sum x does not tell the mask: a pass of its own applies it, and the residual wants its result anyway.
-  const [masks, d] = masksSum(shape) ? [[maskBySum(shape, device)], 'dresidual'] : [[], 'dy'];
-  const relu = shape.relu === true && !masksSum(shape) ? 1 : 0;
+  // Behind a sum x does not tell the mask: the first pass applies it, as the residual wants its result anyway.
+  const masked = masksSum(shape);
   return [
-    ...masks,
-    gradientStatistics({ ...shape, relu: relu === 1 }, slicing, 'x', d),
+    masked ? gradientStatisticsOfSum(shape, slicing) : gradientStatistics(shape, slicing, 'x'),
     gradientFinalise(shape, slicing),
     {
       wgsl: new URL('./gradient.wgsl', import.meta.url),
-      bind: ['x', d, 'scratch', 'dx'],
-      uniforms: [shape.rows, vectors, blockVectors, rowLanes, chunkRows, relu],
+      bind: ['x', masked ? 'dresidual' : 'dy', 'scratch', 'dx'],
+      uniforms: [shape.rows, vectors, blockVectors, rowLanes, chunkRows, shape.relu === true && !masked ? 1 : 0],
       workgroups: [chunks, blocks, 1],
     },
   ];
 }
 
-/** dresidual = y > 0 ? dy : 0: the gradient of a ReLU, which its output tells as well as its input. */
-function maskBySum(shape: BatchNormShape, device: DeviceTraits): Dispatch {
-  const vectors = activationWords(shape) / 4;
-  const { share, workgroups } = flatSlicing(vectors, device);
+/** The residual's gradient, and the chunks' sums of it. */
+function gradientStatisticsOfSum({ rows, twoReaders }: BatchNormShape, slicing: Slicing): Dispatch {
+  const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks } = slicing;
+  const [other, parts] = twoReaders === true ? ['dyOther', 2] : ['variance', 1];
   return {
-    wgsl: new URL('../activation/gradient.wgsl', import.meta.url),
-    constants: { KIND: 0 },
-    bind: ['y', 'dy', 'dresidual'],
-    uniforms: [vectors, share, f32(0)],
-    workgroups,
+    wgsl: new URL('./gradient.statistics.residual.wgsl', import.meta.url),
+    bind: ['x', 'y', 'dy', other, 'mean', 'dresidual', 'scratch'],
+    uniforms: [rows, vectors, blockVectors, rowLanes, chunkRows, chunks, parts],
+    workgroups: [chunks, blocks, 1],
   };
 }
 
-/** The chunks' sums of `dy` and of `dy` times the centred `x`, tensors of [rows, channels], under the ReLU's mask if there is one. */
-export function gradientStatistics({ rows, relu, epsilon }: BatchNormShape, slicing: Slicing, x: string, dy = 'dy'): Dispatch {
+/** The chunks' sums of dy and of dy times the centred `x`, both [rows, channels], under the ReLU's mask if there is one. */
+export function gradientStatistics({ rows, relu, epsilon }: BatchNormShape, slicing: Slicing, x: string): Dispatch {
   const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks } = slicing;
   return {
     wgsl: new URL('./gradient.statistics.wgsl', import.meta.url),
-    bind: [x, dy, 'gamma', 'beta', 'mean', 'variance', 'scratch'],
+    bind: [x, 'dy', 'gamma', 'beta', 'mean', 'variance', 'scratch'],
     uniforms: [rows, vectors, blockVectors, rowLanes, chunkRows, chunks, relu === true ? 1 : 0, f32(epsilon)],
     workgroups: [chunks, blocks, 1],
   };
@@ -190,15 +189,12 @@ export function gradientFinalise({ rows, epsilon }: BatchNormShape, { vectors, c
 export const scratchWords = ({ vectors, chunks }: Slicing): number => (5 + 2 * chunks) * vectors * 4;
 
 /** The same kernels over few long chunks, for software adapters, and over many short ones, for all others. */
-const variants = (
-  dispatches: (shape: BatchNormShape, grain: Grain, device: DeviceTraits) => Dispatch[],
-  scratch: boolean,
-): Variant<BatchNormShape>[] =>
+const variants = (dispatches: (shape: BatchNormShape, grain: Grain) => Dispatch[], scratch: boolean): Variant<BatchNormShape>[] =>
   (['coarse', 'fine'] as const).map((grain) => ({
     name: grain === 'coarse' ? 'coarse' : 'plain',
     usable: (_, { kind }) => grain === 'fine' || kind === 'cpu',
     ...(scratch ? { scratchWords: (shape: BatchNormShape) => scratchWords(slice(shape, grain)) } : {}),
-    dispatches: (shape, device) => dispatches(shape, grain, device),
+    dispatches: (shape) => dispatches(shape, grain),
   }));
 
 export const batchNorm: Op<BatchNormShape> = {
@@ -235,6 +231,7 @@ export const batchNorm: Op<BatchNormShape> = {
       tensors: [
         x,
         dy,
+        dyOther,
         savedY,
         gamma,
         beta,
@@ -253,16 +250,20 @@ export const batchNorm: Op<BatchNormShape> = {
       reference: gradientReference,
       differentiates: {
         pass: 'forward',
-        cotangents: { dy: 'y' },
+        cotangents: { dy: 'y', dyOther: 'y' },
         gradients: { dx: 'x', dgamma: 'gamma', dbeta: 'beta', dresidual: 'residual' },
       },
       variants: variants(gradientDispatches, true),
     },
   },
-  check({ rows, channels, epsilon, momentum }) {
+  check(shape) {
+    const { rows, channels, epsilon, momentum, twoReaders } = shape;
     requirePositiveIntegers('batchNorm', { rows, channels });
     if (!(epsilon > 0)) throw new ShapeError('batchNorm', `epsilon is ${epsilon}; it must be positive`);
     if (!(momentum >= 0 && momentum <= 1)) throw new ShapeError('batchNorm', `momentum is ${momentum}; it must be between 0 and 1`);
+    if (twoReaders === true && !masksSum(shape)) {
+      throw new ShapeError('batchNorm', 'a gradient in two parts needs a residual and a ReLU; add the parts before');
+    }
   },
   samples: [
     { rows: 7 * 7 * 5, channels: 16, epsilon: 1e-5, momentum: 0.1 },
@@ -282,13 +283,15 @@ export const batchNorm: Op<BatchNormShape> = {
       { rows: 83, channels: 3 },
       { rows: 7, channels: 260 },
     ].flatMap(({ rows, channels }) =>
-      [{ relu: true }, { residual: true }, { relu: true, residual: true }].map((form) => ({
-        rows,
-        channels,
-        epsilon: 1e-3,
-        momentum: 0.1,
-        ...form,
-      })),
+      [{ relu: true }, { residual: true }, { relu: true, residual: true }, { relu: true, residual: true, twoReaders: true }].map(
+        (form) => ({
+          rows,
+          channels,
+          epsilon: 1e-3,
+          momentum: 0.1,
+          ...form,
+        }),
+      ),
     ),
   ],
   benchmarks: {
@@ -301,5 +304,6 @@ export const batchNorm: Op<BatchNormShape> = {
     { shape: { rows: 8, channels: 2.5, epsilon: 1e-5, momentum: 0.1 }, message: /channels is 2.5/ },
     { shape: { rows: 8, channels: 4, epsilon: 0, momentum: 0.1 }, message: /epsilon is 0; it must be positive/ },
     { shape: { rows: 8, channels: 4, epsilon: 1e-5, momentum: 1.5 }, message: /momentum is 1.5/ },
+    { shape: { rows: 8, channels: 4, epsilon: 1e-5, momentum: 0.1, relu: true, twoReaders: true }, message: /needs a residual and a ReLU/ },
   ],
 };

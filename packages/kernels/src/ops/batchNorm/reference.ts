@@ -39,14 +39,15 @@ export function evaluateReference(shape: BatchNormShape, t: Tensors): void {
   }
 }
 
-/** x, dy, y, gamma, beta, mean, variance -> dx, dresidual, dgamma, dbeta */
-export function gradientReference({ rows, channels, epsilon, relu, residual }: BatchNormShape, t: Tensors): void {
+/** x, dy, dyOther, y, gamma, beta, mean, variance -> dx, dresidual, dgamma, dbeta */
+export function gradientReference({ rows, channels, epsilon, relu, residual, twoReaders }: BatchNormShape, t: Tensors): void {
   const width = padded(channels);
+  const whole = (i: number): number => t['dy']![i]! + (twoReaders === true ? t['dyOther']![i]! : 0);
   for (let c = 0; c < width; c++) {
     const inverse = 1 / Math.sqrt(t['variance']![c]! + epsilon);
     const normalised = (i: number): number => (t['x']![i]! - t['mean']![c]!) * inverse;
     const active = (i: number): boolean => (residual === true ? t['y']![i]! : normalised(i) * t['gamma']![c]! + t['beta']![c]!) > 0;
-    const masked = (i: number): number => (relu !== true || active(i) ? t['dy']![i]! : 0);
+    const masked = (i: number): number => (relu !== true || active(i) ? whole(i) : 0);
     let sum = 0;
     let dot = 0;
     for (let i = c; i < rows * width; i += width) {
