@@ -1,6 +1,7 @@
 // The limits that a student may have to keep: read from text, made absolute by the teacher's figures, and held against a student.
+import type { NetworkSpec } from '@n2n/trainer/network';
 import { ConfigurationError } from './errors.js';
-import type { Measures } from './measures.js';
+import { architectureMeasures, type Measures } from './measures.js';
 
 /** What each metric is: the figure it is about, how it may be bounded, and its unit. */
 const METRICS = {
@@ -64,7 +65,7 @@ export function latenciesNeeded(constraints: readonly Pick<Constraint, 'metric'>
 }
 
 /** Limits in their units. Throws ConfigurationError where the teacher's figure is missing or makes no sense of the multiple. */
-export function limitsFor(constraints: readonly Constraint[], teacher: Measures): Limit[] {
+export function limitsFor(constraints: readonly Constraint[], teacher: Partial<Measures>): Limit[] {
   return constraints.map(({ metric, bound, text }) => {
     if (bound.kind === 'absolute') return { metric, limit: bound.value, text };
     const { measure, unit } = METRICS[metric];
@@ -78,6 +79,15 @@ export function limitsFor(constraints: readonly Constraint[], teacher: Measures)
     }
     return { metric, limit, text };
   });
+}
+
+/** The limits on what follows from the architecture alone. Throws as limitsFor. */
+export function architectureLimits(constraints: readonly Constraint[], teacher: NetworkSpec): Limit[] {
+  const figures = architectureMeasures(teacher);
+  return limitsFor(
+    constraints.filter(({ metric }) => METRICS[metric].measure in figures),
+    figures,
+  );
 }
 
 /** The student's figure that a limit is about; undefined where there is none yet. */

@@ -19,6 +19,9 @@ export interface Outcome {
   readonly latencyMs?: number | null;
   /** Of a batch as large for every student as for the teacher; needed with a `latency-batch` constraint. */
   readonly batchLatencyMs?: number | null;
+  /** Steps trained, where they are not the same for all, and what earlier measurements on the way showed. */
+  readonly steps?: number;
+  readonly rungs?: readonly { readonly steps: number; readonly accuracy: number }[];
 }
 
 /** Trains the candidates (each from a seed that follows from its hash alone) and returns outcomes in the same order. */

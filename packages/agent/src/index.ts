@@ -7,18 +7,22 @@ export {
   metrics,
   parseConstraint,
   verdicts,
+  violation,
   type Constraint,
   type Limit,
   type Metric,
   type Verdict,
 } from './constraints.js';
+export { sampleStudents, uniformStudent, type SampleOptions } from './controls.js';
 export { ConfigurationError } from './errors.js';
 export type { Candidate, Evaluate, Outcome } from './evaluate.js';
 export { Journal, JournalError, openJournal, type JournalEvent, type JournalRecord, type JournalSink } from './journal.js';
 export type { FinishedStudent, RolloutRecord, SearchCounts, SearchRecord, UpdateEvent } from './ledger.js';
 export { architectureMeasures, type ArchitectureMeasures, type LatencyMeasures, type Measures } from './measures.js';
 export { searchDefaults, type SearchOptions } from './options.js';
+export { regret, spearman } from './ranking.js';
 export { baselineKinds, type BaselineKind } from './reinforce.js';
+export { unconstrainedReward } from './reward.js';
 export { runSearch, type SearchEvent, type SearchInput, type SearchResult } from './search.js';
 export { SnapshotError } from './packed.js';
 export { paretoFront, type ParetoFront } from './pareto.js';

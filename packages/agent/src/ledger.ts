@@ -2,6 +2,7 @@
 // running search and a resumed one fold the same events, so they know the same.
 import type { NetworkSpec } from '@n2n/trainer/network';
 import { violation, type Limit } from './constraints.js';
+import type { Outcome } from './evaluate.js';
 import type { JournalEvent } from './journal.js';
 import type { LatencyMeasures, Measures } from './measures.js';
 import { unconstrainedReward, type TeacherMeasures } from './reward.js';
@@ -33,6 +34,9 @@ export interface OutcomeEvent extends JournalEvent, Measures {
   /** Mean validation cross-entropy; null when it is not finite. */
   readonly loss: number | null;
   readonly spec: NetworkSpec;
+  /** Of a student judged by successive halving: steps trained, and the accuracy at each rung. */
+  readonly steps?: number;
+  readonly rungs?: Outcome['rungs'];
 }
 
 /** One rollout of an update. `hash` is null for a degenerate student, and then `reason` says why it is one. */
@@ -134,6 +138,11 @@ export class Ledger {
     return this.#best;
   }
 
+  /** Best first. */
+  get ranked(): readonly FinishedStudent[] {
+    return this.finished.toSorted((a, b) => (isBetter(a, b) ? -1 : isBetter(b, a) ? 1 : 0));
+  }
+
   /**
    * What the next stage starts from: the best student by R_c * R_a, whether it keeps the constraints or not. A size limit is what
    * shrinkage is there to meet; a network already shrunk to the limit by removal leaves it nothing to do (docs/decisions/0003).
@@ -152,7 +161,7 @@ export class Ledger {
   }
 
   #finish(event: OutcomeEvent): void {
-    const { type: _, hash, spec, loss, ...measures } = event;
+    const { type: _, hash, spec, loss, steps: _steps, rungs: _rungs, ...measures } = event;
     const merit = unconstrainedReward(measures, this.teacher);
     const student = { hash, spec, measures, loss, merit, violation: violation(this.limits, measures) };
     this.#finished.set(hash, student);

@@ -71,6 +71,8 @@ export interface SearchResult {
   readonly feasible: boolean;
   /** Every trained student, in the order of training. */
   readonly finished: readonly FinishedStudent[];
+  /** The same, best first. */
+  readonly ranked: readonly FinishedStudent[];
   readonly history: readonly UpdateEvent[];
   readonly counts: SearchCounts;
 }
@@ -146,10 +148,10 @@ class Search {
       }
       this.#learned.push(savePolicy(name, stage.policy));
     }
-    const { best, finished, history, counts } = this.#ledger;
+    const { best, finished, ranked, history, counts } = this.#ledger;
     await this.#write({ type: 'end', best: best?.hash ?? null });
     await this.#journal.sync();
-    return { best, feasible: best !== undefined && best.violation === 0, finished, history, counts };
+    return { best, feasible: best !== undefined && best.violation === 0, finished, ranked, history, counts };
   }
 
   /** Writes the first record, or finds it written, then takes up what snapshot and journal hold. */
@@ -247,7 +249,9 @@ class Search {
       const outcome = byHash.get(hash) ?? this.#ahead.get(hash)!;
       const loss = outcome.loss !== null && Number.isFinite(outcome.loss) ? outcome.loss : null;
       const measures = { ...architectureMeasures(spec), accuracy: outcome.accuracy, ...latencies(outcome, this.options) };
-      await this.#write({ type: 'outcome', hash, loss, ...measures, spec }, byHash.get(hash)?.seconds);
+      const { steps, rungs = [] } = outcome;
+      const halving = rungs.length === 0 || steps === undefined ? {} : { steps, rungs };
+      await this.#write({ type: 'outcome', hash, loss, ...measures, ...halving, spec }, byHash.get(hash)?.seconds);
     }
   }
 

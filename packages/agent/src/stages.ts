@@ -39,11 +39,14 @@ export interface StageOptions {
   readonly shrinkageActions: ShrinkageActions;
 }
 
+/** What decides which decisions there are. */
+export type ProblemOptions = Pick<StageOptions, 'roundTo' | 'shrinkageActions'>;
+
 export interface Stage {
   /** Adam's learning rate (METHOD: 0.003 for removal, 0.01 for shrinkage). */
   readonly learningRate: number;
   /** The decisions about the network that the stage starts from. */
-  problem(spec: NetworkSpec, options: StageOptions): Problem;
+  problem(spec: NetworkSpec, options: ProblemOptions): Problem;
   /** Length of a state, and number of actions of a decision. */
   sizes(options: StageOptions): Sizes;
   /** A fresh policy; its size depends on the action space, not on the network, so it can move from one teacher to another. */

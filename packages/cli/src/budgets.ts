@@ -30,12 +30,16 @@ export const COMPRESS = {
   /** The paper's students start from random weights. */
   init: 'inherit',
   cohort: 4,
+  /** 1: every candidate is trained to the end. */
+  halving: 1,
   /** Training images that judge candidates; 0 is all of them. */
   subset: 0,
   /** Held out of training, at most; a tenth of the training images where that is less. */
   validation: 5000,
   /** Augmented views an image when augmentation is on. */
   views: 4,
+  /** Students trained fully; the best on validation is kept. */
+  top: 1,
   finalEpochs: 30,
   finalLearningRate: 2e-3,
   finalWeightDecay: 1e-4,

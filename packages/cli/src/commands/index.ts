@@ -1,6 +1,8 @@
 // The commands, in the order of the help text.
 import type { CommandDeclaration } from '../command.js';
+import { baselineCommand } from './baseline.js';
 import { benchOpsCommand, benchStepCommand } from './bench.js';
+import { benchRankingCommand } from './bench-ranking.js';
 import { compressCommand } from './compress.js';
 import { doctorCommand } from './doctor.js';
 import { evalCommand } from './eval.js';
@@ -17,9 +19,11 @@ export const commands: readonly CommandDeclaration[] = [
   trainCommand,
   compressCommand,
   resumeCommand,
+  baselineCommand,
   evalCommand,
   inspectCommand,
   doctorCommand,
   benchOpsCommand,
   benchStepCommand,
+  benchRankingCommand,
 ];

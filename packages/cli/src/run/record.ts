@@ -50,6 +50,7 @@ const configurationSchema = z.object({
   /** Where students' weights start, candidates and the best one. */
   init: z.enum(['inherit', 'random']),
   cohort: z.int(),
+  halving: z.int(),
   /** Images that candidates train on, and those that judge them. */
   subset: z.int(),
   validation: z.int(),
@@ -57,6 +58,7 @@ const configurationSchema = z.object({
   cropPadding: z.int(),
   flip: z.boolean(),
   /** Training of the best student. */
+  top: z.int(),
   finalEpochs: z.int(),
   finalLearningRate: z.number(),
   finalWeightDecay: z.number(),

@@ -47,6 +47,8 @@ const configuration: Configuration = {
   schedule: 'constant',
   init: 'random',
   cohort: 1,
+  halving: 1,
+  top: 1,
   subset: 0,
   validation: 10,
   views: 0,

@@ -39,6 +39,8 @@ export function paperPreset(data: string | undefined): PresetValues {
     roundTo: 1,
     init: 'random',
     epochs: 5,
+    halving: 1,
+    top: 1,
     batch: isCifar ? 200 : 64,
     learningRate: 5e-4,
     weightDecay: 5e-4,

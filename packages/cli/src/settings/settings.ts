@@ -138,6 +138,13 @@ export const search = {
   cropPadding,
   flip,
   cohort: integer({ flags: '--cohort <n>', about: 'candidates trained side by side' }, 1, COMPRESS.cohort, 256),
+  halving: integer(
+    { flags: '--halving <n>', about: 'successive halving inside a cohort: the best 1/n go on at each rung; 1 for none' },
+    1,
+    COMPRESS.halving,
+    256,
+  ),
+  top: integer({ flags: '--top <n>', about: 'finalists trained fully, of which the best on validation is kept' }, 1, COMPRESS.top, 256),
   finalEpochs: integer({ flags: '--final-epochs <n>', about: "epochs of the best student's training" }, 1, COMPRESS.finalEpochs, 100_000),
   finalLearningRate: decimal(
     { flags: '--final-learning-rate <x>', about: 'its peak learning rate (Adam, one-cycle)' },

@@ -1,6 +1,6 @@
 // A run from beginning to end, or from where it stopped: data, teacher, logits, search, student, figures (DESIGN section 2).
 import { stat } from 'node:fs/promises';
-import { architectureMeasures, describeMiss, latenciesNeeded, parseConstraint, type FinishedStudent } from '@n2n/agent';
+import { architectureMeasures, describeMiss, parseConstraint, type FinishedStudent } from '@n2n/agent';
 import { DeviceLostError, type Gpu } from '@n2n/kernels';
 import { Parameters, type Dataset, type DeviceImages, type Model } from '@n2n/trainer';
 import { specHash } from '@n2n/trainer/network';
@@ -8,15 +8,16 @@ import { performance } from 'node:perf_hooks';
 import type { Context } from '../context.js';
 import { GoalError, InterruptedError } from '../errors.js';
 import { adapterRecord } from '../output/adapter.js';
-import { percent } from '../output/format.js';
 import type { Run } from '../run/run.js';
 import { checkSameAdapter } from '../run/same.js';
-import { augmentationOf, batchForLatency, evaluateOn, latencyOf, withImages } from './network.js';
-import { judgeConstraints, paretoOf, readableResult, type NetworkResult, type Result } from './result.js';
-import { searchStudents, type SearchMaterial, type SearchOutcome } from './search.js';
-import { allIndices, choose, divide } from './split.js';
+import { batchAsked } from './limits.js';
+import { withMaterial } from './material.js';
+import { evaluateOn, latencyOf, withImages } from './network.js';
+import { judgeConstraints, lastQuarter, paretoOf, readableResult, type NetworkResult, type Result } from './result.js';
+import { searchStudents, type SearchOutcome } from './search.js';
+import { allIndices } from './split.js';
 import { trainStudent } from './student.js';
-import { logitsOf, obtainTeacher } from './teacher.js';
+import { obtainTeacher } from './teacher.js';
 
 /** A lost device is opened again this often before the run gives up. */
 const DEVICE_RETRIES = 2;
@@ -83,7 +84,7 @@ async function attemptRun(context: Context, run: Run, dataset: Dataset, gpu: Gpu
   const { model, student, search, teacherValidation, studentValidation } = searched;
   context.output.note(`measuring on the ${dataset.test.count} test images`);
   const { seed, data, constraint } = run.record.configuration;
-  const batch = latenciesNeeded(constraint.map(parseConstraint)).batch ? batchForLatency(model.spec) : undefined;
+  const batch = batchAsked(constraint.map(parseConstraint), model.spec);
   const figures = await withImages(gpu, dataset.test, dataset, async (images) => ({
     teacher: await figuresOf(context, gpu, model, images, run.path('teacher.safetensors'), { accuracy: teacherValidation, batch }),
     student: await figuresOf(context, gpu, student, images, run.path('best', 'student.safetensors'), {
@@ -101,6 +102,8 @@ async function attemptRun(context: Context, run: Run, dataset: Dataset, gpu: Gpu
     candidates: search.counts.trained,
     counts: search.counts,
     pareto: paretoOf(search.finished),
+    meanReward: lastQuarter(search.finished.map(({ merit }) => merit)) ?? 0,
+    controls: [],
     constraints: judgeConstraints(constraint, figures.teacher, figures.student),
     elapsedSeconds: (performance.now() - started) / 1000,
     pipelinesCompiled: gpu.statistics.pipelinesCompiled,
@@ -122,38 +125,41 @@ interface Searched {
 /** Everything that needs the training images. */
 async function searchAndTrain(context: Context, gpu: Gpu, run: Run, dataset: Dataset, images: DeviceImages): Promise<Searched> {
   const { configuration } = run.record;
-  const split = { validation: configuration.validation, classes: dataset.classes, seed: configuration.seed };
-  const { train: all, validation } = divide(dataset.train, split);
-  const train = choose(all, dataset.train, configuration.subset, split);
-  const model = await obtainTeacher(context, gpu, run, dataset, images, all);
-  const augmentation = augmentationOf(configuration);
-  const teacher = await Parameters.create(gpu, model.spec, model.weights);
-  const { accuracy } = await evaluateOn(gpu, teacher, images, model.preprocessing, validation, context.signal);
-  context.output.note(`teacher: ${percent(accuracy)} of ${validation.length} validation images`);
-  const table = await logitsOf(context, gpu, teacher, images, { indices: all, views: configuration.views, augmentation, model });
-  await teacher.destroy();
-  try {
-    const material: SearchMaterial = { model, accuracy, images, train, validation, table, augmentation };
+  const { init, top } = configuration;
+  const teacherOf = async (all: Uint32Array): Promise<Model> => obtainTeacher(context, gpu, run, dataset, images, all);
+  return withMaterial(context, gpu, configuration, dataset, images, teacherOf, async (material) => {
     const search = await searchStudents(context, gpu, run, material);
-    const student = await trainStudent(context, gpu, run, { ...material, all }, bestOf(search));
-    const parameters = await Parameters.create(gpu, student.spec, student.weights);
-    const held = await evaluateOn(gpu, parameters, images, student.preprocessing, validation, context.signal);
-    await parameters.destroy();
-    return { model, student, search, teacherValidation: accuracy, studentValidation: held.accuracy };
-  } finally {
-    await gpu.free(table.slice);
-  }
+    const trained = await trainStudent(
+      context,
+      gpu,
+      run,
+      material,
+      finalistsOf(search, top),
+      init,
+      run.path('best', 'student.safetensors'),
+    );
+    return {
+      model: material.model,
+      student: trained.model,
+      search,
+      teacherValidation: material.accuracy,
+      studentValidation: trained.accuracy,
+    };
+  });
 }
 
-function bestOf({ best, counts }: SearchOutcome): FinishedStudent {
-  if (best !== undefined) return best;
+/** The best student and up to `top` in all that keep the constraints no worse than it does. */
+function finalistsOf({ ranked, counts }: SearchOutcome, top: number): readonly FinishedStudent[] {
+  const [best] = ranked;
+  if (best !== undefined) return ranked.slice(0, top).filter(({ violation }) => violation === best.violation);
   throw new GoalError(
     `none of ${counts.sampled} candidates was worth training (${counts.degenerate} were degenerate, ${counts.ruledOut} broke a constraint); ` +
       'give the search more --updates, or ask for less',
   );
 }
 
-async function figuresOf(
+/** The figures of a saved network; `images` are the test images. */
+export async function figuresOf(
   context: Context,
   gpu: Gpu,
   model: Model,

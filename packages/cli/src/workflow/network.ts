@@ -1,5 +1,4 @@
 // Networks at work: train one, evaluate one, time one. Each call owns what it allocates.
-import type { LatencyMeasures } from '@n2n/agent';
 import type { Gpu } from '@n2n/kernels';
 import {
   DeviceImages,
@@ -7,10 +6,9 @@ import {
   evaluationBatch,
   evaluationFeed,
   Feed,
-  initialWeights,
   keyedRandom,
   measureLatency,
-  Parameters,
+  type Parameters,
   stepsPerEpoch,
   train,
   type Augmentation,
@@ -22,7 +20,6 @@ import {
   type TrainingOptions,
   type TrainingResult,
 } from '@n2n/trainer';
-import type { NetworkSpec } from '@n2n/trainer/network';
 import type { Progress } from '../output/progress.js';
 
 /** Images on the device for as long as `work` runs. */
@@ -112,27 +109,5 @@ export async function latencyOf(
     return (await measureLatency(gpu, parameters, feed)).medianMs;
   } finally {
     await feed.destroy();
-  }
-}
-
-/** How many images at once the latency of a batch is about: those of the teacher's evaluation, for its students too. */
-export const batchForLatency = (teacher: NetworkSpec): number => evaluationBatch(teacher);
-
-/** Latencies of an architecture, whose weights do not matter to them. */
-export async function latenciesOf(
-  gpu: Gpu,
-  spec: NetworkSpec,
-  images: DeviceImages,
-  preprocessing: Preprocessing,
-  wanted: { readonly single: boolean; readonly batch: number | undefined },
-): Promise<LatencyMeasures> {
-  const parameters = await Parameters.create(gpu, spec, initialWeights(spec, 'latency'));
-  try {
-    return {
-      ...(wanted.single ? { latencyMs: await latencyOf(gpu, parameters, images, preprocessing) } : {}),
-      ...(wanted.batch === undefined ? {} : { batchLatencyMs: await latencyOf(gpu, parameters, images, preprocessing, wanted.batch) }),
-    };
-  } finally {
-    await parameters.destroy();
   }
 }
