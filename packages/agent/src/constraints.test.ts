@@ -1,6 +1,6 @@
 import { analyse, elementsOf, macs, modelBytes, parseSpec, zooSpec } from '@n2n/trainer/network';
 import { describe, expect, test } from 'vitest';
-import { describeMiss, latenciesNeeded, limitsFor, parseConstraint, verdicts, violation, type Limit } from './constraints.js';
+import { describeMiss, latenciesNeeded, limitsFor, parseConstraint, verdicts, violation, withMargin, type Limit } from './constraints.js';
 import { energyMicrojoules } from './energy.js';
 import { architectureMeasures, type Measures } from './measures.js';
 
@@ -69,6 +69,11 @@ test('only constraints on latency need a measurement', () => {
   expect(latenciesNeeded(limits('params<=1', 'energy<=1'))).toEqual({ single: false, batch: false });
   expect(latenciesNeeded(limits('latency<=1'))).toEqual({ single: true, batch: false });
   expect(latenciesNeeded(limits('params<=1', 'latency-batch<=0.5x'))).toEqual({ single: false, batch: true });
+});
+
+test('limits on what is measured are a tenth stricter while a student is chosen', () => {
+  const all = limits('latency<=2', 'latency-batch<=0.5x', 'params<=80', 'accuracy>=0.9');
+  expect(withMargin(all).map(({ limit }) => limit)).toEqual([1.8, 45, 80, 0.9]);
 });
 
 test('a verdict says which limit was missed and by how much', () => {

@@ -8,6 +8,7 @@ export {
   parseConstraint,
   verdicts,
   violation,
+  withMargin,
   type Constraint,
   type Limit,
   type Metric,
@@ -28,4 +29,5 @@ export { SnapshotError } from './packed.js';
 export { paretoFront, type ParetoFront } from './pareto.js';
 export type { SavedPolicy } from './policies/saved.js';
 export { decodePolicies, encodePolicies, fileSnapshot, policiesIn, type SearchState, type SnapshotStore } from './snapshot.js';
+export { checkSearch } from './start.js';
 export { policyKinds, stageNames, type PolicyKind, type StageName } from './stages.js';

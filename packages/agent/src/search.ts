@@ -2,7 +2,7 @@
 // before, reward, learn, write down (METHOD; DESIGN section 7). It is handed `evaluate` and knows of no device.
 import { specHash, type NetworkSpec } from '@n2n/trainer/network';
 import type { Problem } from './actions/problem.js';
-import { limitsFor, violation, type Limit } from './constraints.js';
+import { limitsFor, violation, withMargin, type Limit } from './constraints.js';
 import { Critic } from './critic.js';
 import { DEGENERATE_REWARD, judge } from './degenerate.js';
 import { ConfigurationError } from './errors.js';
@@ -127,7 +127,7 @@ class Search {
   ) {
     const { hash: _, ...measured } = start.teacher;
     this.#teacher = { ...architectureMeasures(input.teacher.spec), ...measured };
-    this.#limits = limitsFor(options.constraints, this.#teacher);
+    this.#limits = withMargin(limitsFor(options.constraints, this.#teacher));
     this.#ledger = new Ledger(this.#teacher, this.#limits);
     this.#journal = input.journal;
   }

@@ -6,7 +6,7 @@ import { ConfigurationError } from './errors.js';
 import { JournalError } from './journal.js';
 import type { SearchRecord, StartEvent } from './ledger.js';
 import { architectureMeasures, type LatencyMeasures } from './measures.js';
-import { describeOptions, type SearchOptions } from './options.js';
+import { describeOptions, resolveOptions, type SearchOptions } from './options.js';
 import { toBytes } from './packed.js';
 import type { Policy } from './policies/policy.js';
 import { loadPolicy, type SavedPolicy } from './policies/saved.js';
@@ -53,6 +53,11 @@ export function freshPolicy(index: number, options: SearchOptions, given: readon
   const saved = given.findLast(({ stage }) => stage === name);
   if (saved !== undefined) loadPolicy(policy, saved);
   return policy;
+}
+
+/** Throws ConfigurationError for what a search with these options and policies would refuse. */
+export function checkSearch(options: Partial<SearchOptions>, policies?: readonly SavedPolicy[]): void {
+  describePolicies(resolveOptions(options), policies);
 }
 
 /** For each stage what its policy starts from: the SHA-256 of the parameters, or null for fresh ones. */

@@ -273,6 +273,16 @@ describe('compress', () => {
       code: 3,
       stderr: expect.stringMatching(/policies.msgpack has changed/),
     });
+    // What the run has no use for is refused before a directory is made.
+    expect(await n2n([...compress('none'), ...outOf('first'), '--shrinkage-actions', 'group'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/saved policy of shrinkage has the matrix lstm0.input \d+x\d+, this search needs/),
+    });
+    expect(await n2n([...compress('none'), ...outOf('heir'), '--stages', 'shrinkage'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/saved policies are of removal; the search needs one of shrinkage/),
+    });
+    expect(await readdir(folder.path())).not.toContain('none');
     expect(await n2n([...compress('none'), ...outOf('source')])).toMatchObject({
       code: 3,
       stderr: expect.stringMatching(/--policy-from got .*source, but .*state.msgpack cannot be read/),

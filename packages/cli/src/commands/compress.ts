@@ -31,7 +31,7 @@ export const compressCommand = defineCommand({
     checkFits(teacher.spec, dataset);
     const transfer = values.policyFrom === undefined ? undefined : await policiesFrom(values.policyFrom);
     const configuration = configurationOf(values, transfer, resolve(teacherPath), dataset.train.count);
-    checkConfiguration(configuration, dataset);
+    checkConfiguration(configuration, dataset, transfer);
     if (values.printConfig) {
       context.output.result(configuration, () => `${JSON.stringify(configuration, undefined, 2)}\n`);
       return;

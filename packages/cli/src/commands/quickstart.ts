@@ -60,7 +60,7 @@ export const quickstartCommand = defineCommand({
     const teacher = await openNetwork(values.teacher, dataset); // an unknown name is refused before the run directory is made
     const transfer = values.policyFrom === undefined ? undefined : await policiesFrom(values.policyFrom);
     const configuration = configurationOf(values, transfer, parameterCount(teacher.spec));
-    checkConfiguration(configuration, dataset);
+    checkConfiguration(configuration, dataset, transfer);
     if (values.printConfig) {
       context.output.result(configuration, () => `${JSON.stringify(configuration, undefined, 2)}\n`);
       return;

@@ -4,6 +4,7 @@ import {
   architectureMeasures,
   latenciesNeeded,
   limitsFor,
+  withMargin,
   type Constraint,
   type LatencyMeasures,
   type Limit,
@@ -55,11 +56,11 @@ export async function measuresOf(
   return { ...architectureMeasures(spec), accuracy, ...(await latenciesAsked(gpu, material, constraints, spec)) };
 }
 
-/** The constraints' limits, multiples being of the teacher as it is on this adapter now. */
+/** The limits that a student is chosen by, multiples being of the teacher as it is on this adapter now. */
 export async function limitsOf(
   gpu: Gpu,
   material: Measured & Pick<Material, 'accuracy'>,
   constraints: readonly Constraint[],
 ): Promise<Limit[]> {
-  return limitsFor(constraints, await measuresOf(gpu, material, constraints, material.model.spec, material.accuracy));
+  return withMargin(limitsFor(constraints, await measuresOf(gpu, material, constraints, material.model.spec, material.accuracy)));
 }

@@ -11,6 +11,7 @@ import {
   type Journal,
   type LatencyMeasures,
   type Outcome,
+  type SearchOptions,
   type SearchResult,
 } from '@n2n/agent';
 import { compileOpSet, type Gpu } from '@n2n/kernels';
@@ -64,6 +65,26 @@ export async function searchStudents(context: Context, gpu: Gpu, run: Run, mater
   }
 }
 
+/** The agent's options that a configuration stands for. Throws ConfigurationError for a constraint that is none. */
+export function searchOptions(configuration: Configuration): Partial<SearchOptions> & Pick<SearchOptions, 'constraints'> {
+  const { seed, stages, updates, rollouts, roundTo, prior, constraint } = configuration;
+  const { baseline, entropyBonus, removalPolicy, shrinkagePolicy, shrinkageActions } = configuration;
+  return {
+    seed,
+    stages,
+    updates,
+    rollouts,
+    roundTo,
+    prior,
+    baseline,
+    entropyBonus,
+    removalPolicy,
+    shrinkagePolicy,
+    shrinkageActions,
+    constraints: constraint.map(parseConstraint),
+  };
+}
+
 async function searchWith(
   context: Context,
   gpu: Gpu,
@@ -72,11 +93,10 @@ async function searchWith(
   trainer: CandidateTrainer,
   journal: Journal,
 ): Promise<SearchOutcome> {
-  const { seed, stages, updates, rollouts, roundTo, prior, constraint } = run.record.configuration;
-  const { baseline, entropyBonus, removalPolicy, shrinkagePolicy, shrinkageActions } = run.record.configuration;
+  const options = searchOptions(run.record.configuration);
+  const { constraints } = options;
   const view = new SearchView(context, run.record.configuration);
   const pipelines: { first: number | null; last: number | null } = { first: null, last: null };
-  const constraints = constraint.map(parseConstraint);
   const { model } = material;
   const latencies = (spec: NetworkSpec): Promise<LatencyMeasures> => latenciesAsked(gpu, material, constraints, spec);
   const evaluate: Evaluate = async (candidates) => {
@@ -99,18 +119,7 @@ async function searchWith(
   const policies = await policiesOf(run);
   const result = await runSearch({
     teacher: { spec: model.spec, accuracy: material.accuracy, measureLatency: () => latencies(model.spec) },
-    seed,
-    stages,
-    updates,
-    rollouts,
-    roundTo,
-    prior,
-    baseline,
-    entropyBonus,
-    removalPolicy,
-    shrinkagePolicy,
-    shrinkageActions,
-    constraints,
+    ...options,
     ...(policies === undefined ? {} : { policies }),
     evaluate,
     journal,

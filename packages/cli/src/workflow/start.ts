@@ -1,6 +1,6 @@
 // Starting a run: everything that can be refused is refused before the run directory is made.
 import type { Gpu } from '@n2n/kernels';
-import { parseConstraint } from '@n2n/agent';
+import { checkSearch } from '@n2n/agent';
 import type { Dataset } from '@n2n/trainer';
 import { COMPRESS } from '../budgets.js';
 import { UsageError } from '../errors.js';
@@ -8,6 +8,7 @@ import { adapterRecord } from '../output/adapter.js';
 import { configurationSha256, RUN_FORMAT, sha256, type Configuration, type RunRecord } from '../run/record.js';
 import { Run } from '../run/run.js';
 import { VERSION } from '../version.js';
+import { searchOptions } from './search.js';
 import { checkBatch, choose, divide } from './split.js';
 import { POLICIES_FILE, type Transfer } from './transfer.js';
 
@@ -16,9 +17,9 @@ export const defaultViews = ({ cropPadding, flip }: { cropPadding: number; flip:
   cropPadding > 0 || flip ? COMPRESS.views : 0;
 
 /** Throws what the search would throw later: UsageError, SelectionError, ConfigurationError. */
-export function checkConfiguration(configuration: Configuration, dataset: Dataset): void {
-  const { constraint, validation, subset, seed, batch, views, cropPadding, flip } = configuration;
-  for (const text of constraint) parseConstraint(text);
+export function checkConfiguration(configuration: Configuration, dataset: Dataset, transfer?: Transfer): void {
+  const { validation, subset, seed, batch, views, cropPadding, flip } = configuration;
+  checkSearch(searchOptions(configuration), transfer?.policies);
   if (views > 0 && cropPadding === 0 && !flip) {
     throw new UsageError(
       `--views got ${views}, but without augmentation every view is the image itself; it needs --crop-padding or --flip, or 0`,

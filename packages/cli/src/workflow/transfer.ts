@@ -10,6 +10,7 @@ import type { Run } from '../run/run.js';
 export const POLICIES_FILE = 'policies.msgpack';
 
 export interface Transfer {
+  readonly policies: readonly SavedPolicy[];
   readonly source: PolicySource;
   /** Of POLICIES_FILE. */
   readonly content: Uint8Array;
@@ -26,7 +27,7 @@ export async function policiesFrom(folder: string): Promise<Transfer> {
   });
   const policies = policiesIn(state, path);
   const content = encodePolicies(policies);
-  return { content, source: { run: resolve(folder), sha256: sha256(content), stages: policies.map(({ stage }) => stage) } };
+  return { policies, content, source: { run: resolve(folder), sha256: sha256(content), stages: policies.map(({ stage }) => stage) } };
 }
 
 /** The policies that the run's search starts from; undefined for fresh ones. Throws InputError, SnapshotError. */
