@@ -4,7 +4,18 @@
 import { padded, spread, type DeviceTraits, type Variant } from '../op.js';
 import { sumPartials, vectorsOf } from './plain.js';
 import { outputPixels, weightWords, type Conv2dShape } from './shape.js';
+import { bestTile, TILE_PIXELS_PER_LANE, TILES, type Tile } from './subgroup.js';
 
+/** Tiles of the forward pass and the input gradient; the costs in the unit of `subgroup`'s, as measured on lavapipe. */
+const PIXEL_TILES: readonly Tile[] = [
+  { rows: 12, cost: 0.75 },
+  { rows: 8, cost: 0.53 },
+];
+/** Tiles of the weight gradient. Larger ones, here and above, would not fit into the instruction cache. */
+const GRADIENT_TILES: readonly Tile[] = [
+  { rows: 16, cost: 1 },
+  { rows: 8, cost: 0.6 },
+];
 /** Workgroups wanted at least when a weight gradient's sum over pixels is split: some tens for each core. */
 const WANTED_WORKGROUPS = 96;
 /** A split sums at least this many pixels, as each split writes and reads a copy of the weights. */
@@ -14,6 +25,49 @@ const usable = ({ kernel, stride, padding, groups }: Conv2dShape, { subgroupSize
   const [top, left, bottom, right] = padding;
   const keepsSize = left === 1 && right === 1 && top + bottom === kernel[0] - 1;
   return groups === 1 && subgroupSize === 8 && kernel[1] === 3 && stride.every((s) => s === 1) && keepsSize;
+};
+
+/** Of two loops over taps the larger tile wins where rows are many: `subgroup` with 16 or 32 rows. */
+const pays = (words: number): boolean => bestTile(words, PIXEL_TILES).time < bestTile(words, TILES).time;
+
+/** Workgroups that cover all pixels with tiles of `rows` of `words`. */
+const workgroups = (shape: Conv2dShape, words: number, rows: number, device: DeviceTraits): readonly [number, number, number] =>
+  spread(Math.ceil(outputPixels(shape) / (TILE_PIXELS_PER_LANE * device.subgroupSize)) * Math.ceil(words / rows), device.maxWorkgroups);
+
+export const windowForward: Variant<Conv2dShape> = {
+  name: 'window',
+  usable: (shape, device) => usable(shape, device) && pays(padded(shape.filters)),
+  dispatches(shape, device) {
+    const { height, width, filters, kernel, padding, bias } = shape;
+    const { rows } = bestTile(padded(filters), PIXEL_TILES);
+    return [
+      {
+        wgsl: new URL('./forward.window.wgsl', import.meta.url),
+        constants: { SUBGROUP: device.subgroupSize, ROWS: rows },
+        bind: ['x', 'weight', bias ? 'bias' : 'weight', 'y'],
+        uniforms: [height, width, ...vectorsOf(shape), kernel[0], padding[0], outputPixels(shape), Number(bias)],
+        workgroups: workgroups(shape, padded(filters), rows, device),
+      },
+    ];
+  },
+};
+
+export const windowInputGradient: Variant<Conv2dShape> = {
+  name: 'window',
+  usable: (shape, device) => usable(shape, device) && pays(padded(shape.channels)),
+  dispatches(shape, device) {
+    const { height, width, channels, kernel, padding } = shape;
+    const { rows } = bestTile(padded(channels), PIXEL_TILES);
+    return [
+      {
+        wgsl: new URL('./input-gradient.window.wgsl', import.meta.url),
+        constants: { SUBGROUP: device.subgroupSize, ROWS: rows },
+        bind: ['dy', 'weight', 'dx'],
+        uniforms: [height, width, ...vectorsOf(shape), kernel[0], padding[0], outputPixels(shape)],
+        workgroups: workgroups(shape, padded(channels), rows, device),
+      },
+    ];
+  },
 };
 
 interface Cut {
@@ -29,8 +83,7 @@ interface Cut {
 
 function cut(shape: Conv2dShape, device: DeviceTraits): Cut {
   const words = padded(shape.filters);
-  // A tile of 8 filters takes 0.6 of the time of one of 16; one of 32 would not fit into the instruction cache.
-  const rows = Math.ceil(words / 8) * 0.6 < Math.ceil(words / 16) ? 8 : 16;
+  const { rows } = bestTile(words, GRADIENT_TILES);
   const columns = (shape.kernel[0] * padded(shape.channels)) / 4;
   const tiles = Math.ceil(columns / device.subgroupSize) * Math.ceil(words / rows);
   const pixels = outputPixels(shape);
