@@ -6,14 +6,16 @@ import { COMPRESS, VALIDATION_FRACTION } from '../budgets.js';
 import { defineCommand } from '../command.js';
 import type { Configuration } from '../run/record.js';
 import { freeRunPath, refuseExisting } from '../run/run.js';
+import { preset } from '../settings/presets.js';
 import type { Resolved } from '../settings/setting.js';
-import { adapter, classes, data, run, search } from '../settings/settings.js';
+import { adapter, classes, data, printConfig, run, search } from '../settings/settings.js';
 import { openData } from '../sources/data.js';
 import { checkFits } from '../sources/network.js';
 import { carryOut } from '../workflow/compress.js';
 import { checkConfiguration, createRun, defaultViews } from '../workflow/start.js';
+import { policiesFrom, type Transfer } from '../workflow/transfer.js';
 
-const compressSettings = { data, classes, run, ...search, adapter };
+const compressSettings = { data, classes, run, preset, printConfig, ...search, adapter };
 
 export const compressCommand = defineCommand({
   name: 'compress',
@@ -27,19 +29,30 @@ export const compressCommand = defineCommand({
     const content = await readFile(teacherPath);
     const dataset = await openData(values.data, values.classes);
     checkFits(teacher.spec, dataset);
-    const configuration = configurationOf(values, resolve(teacherPath), dataset.train.count);
-    checkConfiguration(configuration, dataset);
+    const transfer = values.policyFrom === undefined ? undefined : await policiesFrom(values.policyFrom);
+    const configuration = configurationOf(values, transfer, resolve(teacherPath), dataset.train.count);
+    checkConfiguration(configuration, dataset, transfer);
+    if (values.printConfig) {
+      context.output.result(configuration, () => `${JSON.stringify(configuration, undefined, 2)}\n`);
+      return;
+    }
     const gpu = await context.openGpu(values.adapter);
-    const created = await createRun(folder, 'compress', configuration, dataset, gpu, content);
+    const created = await createRun(folder, 'compress', configuration, dataset, gpu, { teacher: content, transfer });
     context.output.note(`run directory ${created.folder}`);
     await carryOut(context, created, dataset, gpu, true);
   },
 });
 
-function configurationOf(values: Resolved<typeof compressSettings>, teacherPath: string, images: number): Configuration {
-  const { run: _, data: name = '', validation, views, constraint, stages, ...rest } = values;
+function configurationOf(
+  values: Resolved<typeof compressSettings>,
+  transfer: Transfer | undefined,
+  teacherPath: string,
+  images: number,
+): Configuration {
+  const { run: _, preset: _preset, printConfig: _printConfig, data: name = '', validation, views, constraint, stages, ...rest } = values;
   return {
     ...rest,
+    policyFrom: transfer?.source ?? null,
     data: isDatasetName(name) ? name : resolve(name),
     teacher: { kind: 'file', path: teacherPath },
     stages: [...stages],
