@@ -99,6 +99,7 @@ export class Ledger {
   readonly #history: UpdateEvent[] = [];
   readonly #seen = new Set<string>();
   #best: FinishedStudent | undefined;
+  #trainedBefore = 0;
   #counts: SearchCounts = { sampled: 0, trained: 0, repeated: 0, degenerate: 0, ruledOut: 0 };
 
   constructor(
@@ -115,8 +116,10 @@ export class Ledger {
         this.#history.push(event);
         for (const rollout of event.rollouts) this.#count(rollout);
         return;
-      case 'start':
       case 'stage':
+        this.#trainedBefore = this.#counts.trained;
+        return;
+      case 'start':
       case 'end':
         return;
       default:
@@ -158,6 +161,11 @@ export class Ledger {
 
   get counts(): SearchCounts {
     return this.#counts;
+  }
+
+  /** Students trained in the stage that is under way. */
+  get trainedInStage(): number {
+    return this.#counts.trained - this.#trainedBefore;
   }
 
   #finish(event: OutcomeEvent): void {

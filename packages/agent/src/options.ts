@@ -3,6 +3,7 @@ import { shrinkageActions } from './actions/shrinkage.js';
 import type { Constraint } from './constraints.js';
 import { ConfigurationError } from './errors.js';
 import { checkReinforceOptions, reinforceDefaults, type ReinforceOptions } from './reinforce.js';
+import { LENIENT_UPDATES } from './reward.js';
 import { policyKinds, stageNames, stages, type StageName, type StageOptions } from './stages.js';
 
 export interface SearchOptions extends ReinforceOptions, StageOptions {
@@ -12,6 +13,10 @@ export interface SearchOptions extends ReinforceOptions, StageOptions {
   readonly stages: readonly StageName[];
   /** Policy updates a stage. Paper: up to 100. */
   readonly updates: number;
+  /** A stage ends once it has trained this many students, which is what a search costs; 0: only `updates` end it. */
+  readonly candidates: number;
+  /** Updates of a stage in which a student that breaks a constraint is still worth something (METHOD: 15). 0: it never is. */
+  readonly lenientUpdates: number;
   /** All must be met; see parseConstraint. */
   readonly constraints: readonly Constraint[];
   /** Adam's learning rate by stage; METHOD: 0.003 for removal, 0.01 for shrinkage. */
@@ -24,6 +29,8 @@ export const searchDefaults: SearchOptions = {
   seed: 0,
   stages: stageNames,
   updates: 100,
+  candidates: 0,
+  lenientUpdates: LENIENT_UPDATES,
   constraints: [],
   roundTo: 1,
   prior: 0,
@@ -35,12 +42,16 @@ export const searchDefaults: SearchOptions = {
 
 /** Throws ConfigurationError that names the option, what it got and what it needs. */
 function checkSearchOptions(options: SearchOptions): void {
-  const { seed, updates, roundTo, prior, learningRates } = options;
+  const { seed, updates, candidates, lenientUpdates, roundTo, prior, learningRates } = options;
   const refuse = (message: string): never => {
     throw new ConfigurationError(message);
   };
   if (!Number.isSafeInteger(seed) || seed < 0) refuse(`seed is ${seed}; it must be an integer from 0 to ${Number.MAX_SAFE_INTEGER}`);
   if (!Number.isInteger(updates) || updates < 1) refuse(`updates is ${updates}; it must be an integer of at least 1`);
+  if (!Number.isInteger(candidates) || candidates < 0) refuse(`candidates is ${candidates}; it must be an integer of at least 0`);
+  if (!Number.isInteger(lenientUpdates) || lenientUpdates < 0) {
+    refuse(`lenient updates is ${lenientUpdates}; it must be an integer of at least 0`);
+  }
   if (!Number.isInteger(roundTo) || roundTo < 1) refuse(`round-to is ${roundTo}; it must be an integer of at least 1`);
   if (!(prior >= 0 && prior <= 10)) refuse(`prior is ${prior}; it must be a number from 0 to 10`);
   oneOf('removal policy', options.removalPolicy, policyKinds);

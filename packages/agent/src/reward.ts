@@ -15,15 +15,17 @@ export function unconstrainedReward(measures: Pick<Measures, 'params' | 'accurac
   return compression * (2 - compression) * (measures.accuracy / teacher.accuracy);
 }
 
-/** How much a violating student's own merit still counts at update e = 0, 1, ...: clip((1 - e / 15)^4, 0, 1), 0 from e = 15 on. */
-export function leniency(update: number): number {
-  return update >= 15 ? 0 : (1 - update / 15) ** 4;
+/** METHOD, "Reward": updates of a stage until a violation costs -1 whatever else. */
+export const LENIENT_UPDATES = 15;
+
+/** How much a violating student's own merit still counts at update e = 0, 1, ...: clip((1 - e / n)^4, 0, 1), 0 from e = n on. */
+export function leniency(update: number, lenientUpdates: number): number {
+  return update >= lenientUpdates ? 0 : (1 - update / lenientUpdates) ** 4;
 }
 
-/** R = R_c R_a, or (eps - 1) + eps R_c R_a where a limit is not kept, with eps the leniency at this update. */
-export function reward(measures: Measures, teacher: TeacherMeasures, limits: readonly Limit[], update: number): number {
+/** R = R_c R_a, or (eps - 1) + eps R_c R_a where a limit is not kept, with eps the leniency. */
+export function reward(measures: Measures, teacher: TeacherMeasures, limits: readonly Limit[], eps: number): number {
   const merit = unconstrainedReward(measures, teacher);
   if (violation(limits, measures) === 0) return merit;
-  const eps = leniency(update);
   return eps - 1 + eps * merit;
 }

@@ -204,6 +204,54 @@ describe('constraints', () => {
   });
 });
 
+describe('a budget of candidates', () => {
+  test('ends a stage once it has trained as many; students that break a size limit cost nothing without leniency', async () => {
+    const free = await search({ stages: ['shrinkage'], updates: 6 });
+    const sizes = free.finished.map(({ measures }) => measures.params).toSorted((a, b) => a - b);
+    const limit = sizes[Math.floor(sizes.length / 3)]!;
+    const { evaluate, calls } = recorder();
+    const constraints = [parseConstraint(`params<=${limit}`)];
+    const options = { stages: ['shrinkage'] as const, updates: 200, candidates: 6, lenientUpdates: 0, constraints, evaluate };
+    const { counts, history } = await search(options);
+    // The update that reaches the budget is carried out whole.
+    expect(counts.trained).toBeGreaterThanOrEqual(6);
+    expect(counts.trained).toBeLessThan(6 + 3);
+    expect(history.length).toBeLessThan(200);
+    expect(counts.ruledOut).toBeGreaterThan(0);
+    for (const { spec } of calls.flat()) expect(parameterCount(spec)).toBeLessThanOrEqual(limit);
+  });
+
+  test('counts anew in each stage, and removal leaves the size to shrinkage', async () => {
+    const { evaluate, calls } = recorder();
+    const constraints = [parseConstraint('params<=10')];
+    await search({ teacher: { spec: plain, accuracy: 0.95 }, updates: 30, candidates: 4, lenientUpdates: 0, constraints, evaluate });
+    // No student of either stage is as small; only shrinkage is asked for it.
+    expect(calls.flat().length).toBeGreaterThanOrEqual(4);
+    expect(calls.flat().length).toBeLessThan(4 + 3);
+    const alone = recorder();
+    await search({
+      teacher: { spec: plain, accuracy: 0.95 },
+      stages: ['removal'],
+      updates: 3,
+      lenientUpdates: 0,
+      constraints,
+      evaluate: alone.evaluate,
+    });
+    expect(alone.calls.flat()).toEqual([]);
+  });
+
+  test('is the same one after a resumption', async () => {
+    const options = { updates: 30, candidates: 4 };
+    const whole = new Disk();
+    await search(options, whole);
+    const disk = new Disk();
+    const { evaluate } = recorder();
+    await expect(search({ ...options, evaluate, journal: disk.journal(9) }, disk)).rejects.toThrow('killed');
+    await search({ ...options, evaluate: recorder().evaluate, journal: disk.journal() }, disk);
+    expect(disk.events).toEqual(whole.events);
+  });
+});
+
 describe('a constraint on latency', () => {
   const teacher = { spec: tiny, accuracy: 0.95, measureLatency: async () => ({ latencyMs: 4, batchLatencyMs: 90 }) };
   /** Milliseconds in proportion to the parameters; what was measured once differs a little the second time. */

@@ -96,6 +96,8 @@ interface StageRun {
   readonly name: StageName;
   readonly index: number;
   readonly base: NetworkSpec;
+  /** What its students have to keep. */
+  readonly limits: readonly Limit[];
   readonly problem: Problem;
   readonly policy: Policy;
   readonly optimiser: Adam;
@@ -142,7 +144,7 @@ class Search {
       if (resumed === undefined) await this.#write({ type: 'stage', stage: name, base: specHash(base), choices: free });
       this.input.onEvent?.({ type: 'stage', stage: name, base, choices: free, updates: this.options.updates });
       if (free === 0) continue;
-      for (let update = resumed?.update ?? 0; update < this.options.updates; update++) {
+      for (let update = resumed?.update ?? 0; update < this.options.updates && !this.#isSpent(); update++) {
         this.input.signal?.throwIfAborted();
         await this.#update(stage, update);
       }
@@ -152,6 +154,12 @@ class Search {
     await this.#write({ type: 'end', best: best?.hash ?? null });
     await this.#journal.sync();
     return { best, feasible: best !== undefined && best.violation === 0, finished, ranked, history, counts };
+  }
+
+  /** Whether the stage has trained as many students as it may. */
+  #isSpent(): boolean {
+    const { candidates } = this.options;
+    return candidates > 0 && this.#ledger.trainedInStage >= candidates;
   }
 
   /** Writes the first record, or finds it written, then takes up what snapshot and journal hold. */
@@ -178,12 +186,19 @@ class Search {
       name,
       index,
       base,
+      limits: this.#limitsOf(index),
       problem: stages[name].problem(base, this.options),
       policy,
       optimiser: new Adam(policy.parameters, learningRates[name], resumed?.optimiser),
       baseline: { average: resumed?.baseline ?? undefined, critic: this.#critic(index, resumed) },
       random: keyedRandom(seed, `${index}/${name}/rollout`),
     };
+  }
+
+  /** What a network costs is shrinkage's business: a stage before it answers for accuracy alone (docs/decisions/0003). */
+  #limitsOf(index: number): readonly Limit[] {
+    const shrinksLater = this.options.stages.slice(index + 1).includes('shrinkage');
+    return shrinksLater ? this.#limits.filter(({ metric }) => metric === 'accuracy') : this.#limits;
   }
 
   #critic(index: number, resumed: SearchState | undefined): Critic | undefined {
@@ -199,7 +214,7 @@ class Search {
     const trajectories = sampleRollouts(policy, problem.episode, random, update, this.options.rollouts);
     const sampled = trajectories.map(({ actions }) => this.#studentOf(problem, actions));
     await this.#train(stage, update, sampled);
-    const rewards = sampled.map((student) => this.#rewardOf(student, update));
+    const rewards = sampled.map((student) => this.#rewardOf(stage, student, update));
     const statistics = reinforce(policy, optimiser, problem.episode, trajectories, rewards, this.options, baseline);
     const meanReward = rewards.reduce((sum, value) => sum + value, 0) / rewards.length;
     const replayed = await this.#write({
@@ -235,7 +250,7 @@ class Search {
     const fresh = new Map<string, Candidate>();
     for (const { candidate } of sampled) {
       if (candidate === undefined || this.#ledger.outcome(candidate.hash) !== undefined) continue;
-      if (this.#isRuledOut(candidate.spec, update)) continue;
+      if (this.#isRuledOut(stage, candidate.spec, update)) continue;
       fresh.set(candidate.hash, fresh.get(candidate.hash) ?? candidate);
     }
     const missing = [...fresh.values()].filter(({ hash }) => !this.#ahead.has(hash));
@@ -256,15 +271,15 @@ class Search {
   }
 
   /** Whether a constraint on the architecture fails at a time when that costs -1 whatever the accuracy. */
-  #isRuledOut(spec: NetworkSpec, update: number): boolean {
-    return leniency(update) === 0 && violation(this.#limits, architectureMeasures(spec)) > 0;
+  #isRuledOut({ limits }: StageRun, spec: NetworkSpec, update: number): boolean {
+    return leniency(update, this.options.lenientUpdates) === 0 && violation(limits, architectureMeasures(spec)) > 0;
   }
 
-  #rewardOf({ candidate }: Sampled, update: number): number {
+  #rewardOf({ limits }: StageRun, { candidate }: Sampled, update: number): number {
     if (candidate === undefined) return DEGENERATE_REWARD;
     const outcome = this.#ledger.outcome(candidate.hash);
     // Without an outcome it was ruled out: the reward of a violation at leniency 0.
-    return outcome === undefined ? -1 : reward(outcome.measures, this.#teacher, this.#limits, update);
+    return outcome === undefined ? -1 : reward(outcome.measures, this.#teacher, limits, leniency(update, this.options.lenientUpdates));
   }
 
   async #write(event: SearchRecord, seconds?: number): Promise<boolean> {

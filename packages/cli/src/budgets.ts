@@ -13,6 +13,9 @@ export const TRAIN = {
 export const COMPRESS = {
   updates: 100,
   rollouts: 5,
+  /** Trained a stage; 0: only the updates end it. */
+  candidates: 0,
+  lenientUpdates: 15,
   /** The paper's even draw: 100 updates are enough to learn better. */
   prior: 0,
   /** Not the paper's moving average: unbiased, and needs no history. */
@@ -55,7 +58,10 @@ export const QUICKSTART = {
   teacherLearningRate: 0.05,
   /** Without a --constraint the student must have this many times fewer parameters than the teacher. */
   compression: 20.5,
-  updates: 3,
+  updates: 20,
+  candidates: 12,
+  /** Twelve candidates are too few to spend any on students that are too large. */
+  lenientUpdates: 0,
   rollouts: 4,
   prior: 1,
   epochs: 2,
@@ -65,6 +71,7 @@ export const QUICKSTART = {
   cohort: 4,
   subset: 4000,
   validation: 2000,
+  top: 1,
   finalEpochs: 3,
   finalLearningRate: 5e-3,
 } as const;

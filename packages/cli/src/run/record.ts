@@ -32,6 +32,8 @@ const configurationSchema = z.object({
   updates: z.int(),
   rollouts: z.int(),
   roundTo: z.int(),
+  candidates: z.int(),
+  lenientUpdates: z.int(),
   prior: z.number(),
   baseline: z.enum(baselineKinds),
   entropyBonus: z.number(),

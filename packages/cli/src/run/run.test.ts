@@ -58,6 +58,8 @@ const configuration: Configuration = {
   finalLearningRate: 0.01,
   finalWeightDecay: 0,
   lambda: 0,
+  candidates: 0,
+  lenientUpdates: 15,
   prior: 0,
   baseline: 'leave-one-out',
   entropyBonus: 0,

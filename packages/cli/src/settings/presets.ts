@@ -35,6 +35,8 @@ export function paperPreset(data: string | undefined): PresetValues {
     removalPolicy: 'bidirectional',
     shrinkagePolicy: 'autoregressive',
     shrinkageActions: 'layer',
+    candidates: 0,
+    lenientUpdates: 15,
     prior: 0,
     roundTo: 1,
     init: 'random',

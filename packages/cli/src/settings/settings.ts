@@ -89,6 +89,16 @@ export const search = {
     COMPRESS.init,
   ),
   roundTo: integer({ flags: '--round-to <n>', about: 'widths become multiples of n' }, 1, 1, 1024),
+  candidates: integer(
+    { flags: '--candidates <n>', about: 'a stage ends once it has trained n candidates; 0: after --updates only' },
+    0,
+    COMPRESS.candidates,
+  ),
+  lenientUpdates: integer(
+    { flags: '--lenient-updates <n>', about: 'updates of a stage in which a candidate that breaks a constraint still earns something' },
+    0,
+    COMPRESS.lenientUpdates,
+  ),
   prior: decimal(
     { flags: '--prior <x>', about: 'how much fresh policies lean towards leaving layers alone; 0 is an even draw' },
     { least: 0, most: 10 },

@@ -9,6 +9,7 @@ import {
   type Evaluate,
   type FinishedStudent,
   type Journal,
+  type SearchCounts,
   type LatencyMeasures,
   type Outcome,
   type SearchOptions,
@@ -67,7 +68,7 @@ export async function searchStudents(context: Context, gpu: Gpu, run: Run, mater
 
 /** The agent's options that a configuration stands for. Throws ConfigurationError for a constraint that is none. */
 export function searchOptions(configuration: Configuration): Partial<SearchOptions> & Pick<SearchOptions, 'constraints'> {
-  const { seed, stages, updates, rollouts, roundTo, prior, constraint } = configuration;
+  const { seed, stages, updates, rollouts, candidates, lenientUpdates, roundTo, prior, constraint } = configuration;
   const { baseline, entropyBonus, removalPolicy, shrinkagePolicy, shrinkageActions } = configuration;
   return {
     seed,
@@ -75,6 +76,8 @@ export function searchOptions(configuration: Configuration): Partial<SearchOptio
     updates,
     rollouts,
     roundTo,
+    candidates,
+    lenientUpdates,
     prior,
     baseline,
     entropyBonus,
@@ -104,7 +107,7 @@ async function searchWith(
     const outcomes = await trainer.judge(candidates, {
       score: scoreOf(material),
       signal: context.signal,
-      onProgress: (first, size, progress) => view.training(candidatesDone(first, size, progress) / candidates.length),
+      onProgress: (first, size, progress) => view.training(candidatesDone(first, size, progress) / candidates.length, candidates.length),
     });
     pipelines.last = gpu.statistics.pipelinesCompiled;
     for (const { hash, spec } of candidates) await run.writeJson(`students/${hash}.json`, spec);
@@ -127,7 +130,7 @@ async function searchWith(
     signal: context.signal,
     onEvent: (event) => {
       if (event.type === 'stage') view.stage(event.stage, event.choices);
-      else if (event.type === 'update') view.update(event.counts.sampled, event.best);
+      else if (event.type === 'update') view.update(event.counts, event.best);
     },
   });
   return { ...result, pipelinesAtFirst: pipelines.first, pipelinesAtLast: pipelines.last };
@@ -187,36 +190,50 @@ export function candidateSettings(configuration: CandidateOptions, { model, augm
   };
 }
 
-/** What people see of a search. */
+/** What people see of a search. Its length is counted in rollouts, or in candidates where these end a stage. */
 class SearchView {
   readonly #context: Context;
   readonly #rollouts: number;
+  readonly #candidates: number;
+  readonly #stageLength: number;
   readonly #total: number;
   #progress: Progress | undefined;
-  #sampled = 0;
+  #stage = -1;
+  #counts: SearchCounts | undefined;
+  #countsBefore: SearchCounts | undefined;
   #best = '';
 
-  constructor(context: Context, { stages, updates, rollouts }: Configuration) {
+  constructor(context: Context, { stages, updates, rollouts, candidates }: Configuration) {
     this.#context = context;
     this.#rollouts = rollouts;
-    this.#total = stages.length * updates * rollouts;
+    this.#candidates = candidates;
+    this.#stageLength = candidates > 0 ? Math.min(candidates, updates * rollouts) : updates * rollouts;
+    this.#total = stages.length * this.#stageLength;
   }
 
   stage(name: string, choices: number): void {
     this.#context.output.note(
       `search: layer ${name}, ${count(choices)} decisions${this.#best === '' ? '' : `; best so far ${this.#best}`}`,
     );
+    this.#stage += 1;
+    this.#countsBefore = this.#counts;
     this.#progress = this.#context.output.progress('search', 'candidates');
   }
 
-  /** `fraction` of the current update's candidates is trained. */
-  training(fraction: number): void {
-    this.#progress?.update(this.#sampled + this.#rollouts * fraction, this.#total, this.#best);
+  /** `fraction` of the `size` candidates that an update has to train is trained. */
+  training(fraction: number, size: number): void {
+    this.#show(fraction * (this.#candidates > 0 ? size : this.#rollouts));
   }
 
-  update(sampled: number, best: FinishedStudent | undefined): void {
-    this.#sampled = sampled;
+  update(counts: SearchCounts, best: FinishedStudent | undefined): void {
+    this.#counts = counts;
     if (best !== undefined) this.#best = `${count(best.measures.params)} parameters at ${percent(best.measures.accuracy)}`;
-    this.#progress?.update(sampled, this.#total, this.#best);
+    this.#show(0);
+  }
+
+  #show(under: number): void {
+    const unit = this.#candidates > 0 ? 'trained' : 'sampled';
+    const done = (this.#counts?.[unit] ?? 0) - (this.#countsBefore?.[unit] ?? 0) + under;
+    this.#progress?.update(this.#stage * this.#stageLength + Math.min(this.#stageLength, done), this.#total, this.#best);
   }
 }
