@@ -53,10 +53,10 @@ export async function runControl(
       },
     ),
   );
-  const figures = await withImages(gpu, dataset.test, dataset, (images) =>
-    figuresOf(context, gpu, trained.model, images, path, { accuracy: trained.accuracy, batch: trained.batch }),
+  const [figures] = await withImages(gpu, dataset.test, dataset, (images) =>
+    figuresOf(context, gpu, [{ model: trained.model, path, accuracy: trained.accuracy }], images, trained.batch),
   );
-  return { ...figures, control, candidates: found.rewards.length, meanReward: lastQuarter(found.rewards) };
+  return { ...figures!, control, candidates: found.rewards.length, meanReward: lastQuarter(found.rewards) };
 }
 
 /** As many candidates as the search trained, drawn from its space among those that keep the limits on the architecture. */

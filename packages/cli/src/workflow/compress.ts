@@ -12,7 +12,7 @@ import type { Run } from '../run/run.js';
 import { checkSameAdapter } from '../run/same.js';
 import { batchAsked } from './limits.js';
 import { withMaterial } from './material.js';
-import { evaluateOn, latencyOf, withImages } from './network.js';
+import { evaluateOn, latenciesOf, withImages } from './network.js';
 import { judgeConstraints, lastQuarter, paretoOf, readableResult, type NetworkResult, type Result } from './result.js';
 import { searchStudents, type SearchOutcome } from './search.js';
 import { allIndices } from './split.js';
@@ -85,13 +85,12 @@ async function attemptRun(context: Context, run: Run, dataset: Dataset, gpu: Gpu
   context.output.note(`measuring on the ${dataset.test.count} test images`);
   const { seed, data, constraint } = run.record.configuration;
   const batch = batchAsked(constraint.map(parseConstraint), model.spec);
-  const figures = await withImages(gpu, dataset.test, dataset, async (images) => ({
-    teacher: await figuresOf(context, gpu, model, images, run.path('teacher.safetensors'), { accuracy: teacherValidation, batch }),
-    student: await figuresOf(context, gpu, student, images, run.path('best', 'student.safetensors'), {
-      accuracy: studentValidation,
-      batch,
-    }),
-  }));
+  const networks: Finished[] = [
+    { model, path: run.path('teacher.safetensors'), accuracy: teacherValidation },
+    { model: student, path: run.path('best', 'student.safetensors'), accuracy: studentValidation },
+  ];
+  const measured = await withImages(gpu, dataset.test, dataset, (images) => figuresOf(context, gpu, networks, images, batch));
+  const figures = { teacher: measured[0]!, student: measured[1]! };
   return {
     run: run.folder,
     seed,
@@ -159,41 +158,53 @@ function finalistsOf({ ranked, counts }: SearchOutcome, top: number): readonly F
 }
 
 /** The figures of a saved network; `images` are the test images. */
+
+/** A network with its file, and its accuracy as a fraction of the validation images. */
+export interface Finished {
+  readonly model: Model;
+  readonly path: string;
+  readonly accuracy: number;
+}
+
+/** What is reported of networks, from the test images; the latency of a `batch` where one is asked for. */
 export async function figuresOf(
   context: Context,
   gpu: Gpu,
-  model: Model,
+  networks: readonly Finished[],
   images: DeviceImages,
-  path: string,
-  /** `accuracy`: on the validation images; `batch`: of the latency of a batch, where that is asked for. */
-  validation: { readonly accuracy: number; readonly batch: number | undefined },
-): Promise<NetworkResult> {
-  const { spec, preprocessing } = model;
-  const parameters = await Parameters.create(gpu, spec, model.weights);
+  batch: number | undefined,
+): Promise<NetworkResult[]> {
+  const open: Parameters[] = [];
   try {
-    const { accuracy, loss } = await evaluateOn(gpu, parameters, images, preprocessing, allIndices(images.count), context.signal);
-    const latencyMs = await latencyOf(gpu, parameters, images, preprocessing);
-    const { batch } = validation;
-    const batchLatencyMs = batch === undefined ? null : await latencyOf(gpu, parameters, images, preprocessing, batch);
-    const { params, macs, bytes, activationBytes, energyMicrojoules } = architectureMeasures(spec);
-    const { size } = await stat(path);
-    return {
-      name: spec.name,
-      hash: specHash(spec),
-      params,
-      macs,
-      accuracy,
-      loss,
-      validationAccuracy: validation.accuracy,
-      latencyMs,
-      batchLatencyMs,
-      tensorBytes: bytes,
-      activationBytes,
-      energyMicrojoules,
-      fileBytes: size,
-      files: [{ format: 'safetensors', path, bytes: size }],
-    };
+    for (const { model } of networks) open.push(await Parameters.create(gpu, model.spec, model.weights));
+    const timed = networks.map(({ model }, i) => ({ parameters: open[i]!, preprocessing: model.preprocessing }));
+    const latencyMs = await latenciesOf(gpu, timed, images, 1);
+    const batchLatencyMs = batch === undefined ? undefined : await latenciesOf(gpu, timed, images, batch);
+    const results: NetworkResult[] = [];
+    for (const [i, { model, path, accuracy: validationAccuracy }] of networks.entries()) {
+      const { spec, preprocessing } = model;
+      const { accuracy, loss } = await evaluateOn(gpu, open[i]!, images, preprocessing, allIndices(images.count), context.signal);
+      const { params, macs, bytes, activationBytes, energyMicrojoules } = architectureMeasures(spec);
+      const { size } = await stat(path);
+      results.push({
+        name: spec.name,
+        hash: specHash(spec),
+        params,
+        macs,
+        accuracy,
+        loss,
+        validationAccuracy,
+        latencyMs: latencyMs[i]!,
+        batchLatencyMs: batchLatencyMs?.[i] ?? null,
+        tensorBytes: bytes,
+        activationBytes,
+        energyMicrojoules,
+        fileBytes: size,
+        files: [{ format: 'safetensors', path, bytes: size }],
+      });
+    }
+    return results;
   } finally {
-    await parameters.destroy();
+    for (const parameters of open) await parameters.destroy();
   }
 }

@@ -14,7 +14,7 @@ import type { Gpu } from '@n2n/kernels';
 import { evaluationBatch, initialWeights, Parameters } from '@n2n/trainer';
 import type { NetworkSpec } from '@n2n/trainer/network';
 import type { Material } from './material.js';
-import { latencyOf } from './network.js';
+import { latenciesOf } from './network.js';
 
 type Measured = Pick<Material, 'model' | 'images'>;
 
@@ -33,12 +33,12 @@ export async function latenciesAsked(
   const { single } = latenciesNeeded(constraints);
   const batch = batchAsked(constraints, model.spec);
   if (!single && batch === undefined) return {};
-  const { preprocessing } = model;
   const parameters = await Parameters.create(gpu, spec, initialWeights(spec, 'latency'));
+  const timed = [{ parameters, preprocessing: model.preprocessing }];
   try {
     return {
-      ...(single ? { latencyMs: await latencyOf(gpu, parameters, images, preprocessing) } : {}),
-      ...(batch === undefined ? {} : { batchLatencyMs: await latencyOf(gpu, parameters, images, preprocessing, batch) }),
+      ...(single ? { latencyMs: (await latenciesOf(gpu, timed, images, 1))[0]! } : {}),
+      ...(batch === undefined ? {} : { batchLatencyMs: (await latenciesOf(gpu, timed, images, batch))[0]! }),
     };
   } finally {
     await parameters.destroy();

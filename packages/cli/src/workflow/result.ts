@@ -24,9 +24,9 @@ const networkSchema = z.object({
   loss: z.number(),
   /** Fraction of the validation images. */
   validationAccuracy: z.number(),
-  /** Median of one image at a time on this adapter. */
+  /** Of one image at a time on this adapter, the lowest of several rounds' medians. */
   latencyMs: z.number(),
-  /** Median of `latencyBatch` images at once; null unless a constraint asks for it. */
+  /** Of as many images at once as the teacher is evaluated with, likewise; null unless a constraint asks for it. */
   batchLatencyMs: z.number().nullable(),
   /** Bytes of the tensors as float32; peak of the activations at batch 1. */
   tensorBytes: z.number(),
