@@ -58,6 +58,7 @@ const variantsOf = (pass: string): Variant<LinearShape>[] =>
   conv2d.passes[pass]!.variants.filter(({ name }) => !WINDOW_VARIANTS.includes(name)).map((variant) => ({
     name: variant.name,
     usable: (shape, device) => variant.usable(asConv2d(shape), device),
+    preferred: (shape, device) => variant.preferred?.(asConv2d(shape), device) ?? true,
     scratchWords: (shape, device) => variant.scratchWords?.(asConv2d(shape), device) ?? 0,
     dispatches: (shape, device) => variant.dispatches(asConv2d(shape), device),
   }));
