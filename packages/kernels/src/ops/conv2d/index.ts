@@ -7,6 +7,7 @@ import { padded, type Op, type TensorDeclaration } from '../op.js';
 import { paddedNormal } from '../../testing/random.js';
 import { plainBiasGradient, plainForward, plainInputGradient, plainWeightGradient } from './plain.js';
 import { conv2dBiasGradient, conv2dForward, conv2dInputGradient, conv2dWeightGradient } from './reference.js';
+import { depthwiseForward, depthwiseInputGradient, depthwiseWeightGradient } from './depthwise.js';
 import { errors, large, samples } from './samples.js';
 import { subgroupForward, subgroupInputGradient, subgroupWeightGradient } from './subgroup.js';
 import { tiledForward, tiledInputGradient, tiledWeightGradient } from './tiled.js';
@@ -67,7 +68,7 @@ export const conv2d: Op<Conv2dShape> = {
       flops: multiplyAddFlops,
       tolerance: 1e-5,
       reference: conv2dForward,
-      variants: [tiledForward, winogradForward, tapsForward, subgroupForward, plainForward],
+      variants: [tiledForward, winogradForward, tapsForward, subgroupForward, depthwiseForward, plainForward],
     },
     'input-gradient': {
       tensors: [dy, weight, { name: 'dx', role: 'out', type: f32, words: inputWords }],
@@ -75,7 +76,7 @@ export const conv2d: Op<Conv2dShape> = {
       tolerance: 1e-5,
       reference: conv2dInputGradient,
       differentiates: { pass: 'forward', cotangents: { dy: 'y' }, gradients: { dx: 'x' } },
-      variants: [tiledInputGradient, winogradInputGradient, subgroupInputGradient, plainInputGradient],
+      variants: [tiledInputGradient, winogradInputGradient, subgroupInputGradient, depthwiseInputGradient, plainInputGradient],
     },
     'weight-gradient': {
       tensors: [x, dy, { name: 'dweight', role: 'out', type: f32, words: weightWords }],
@@ -83,7 +84,7 @@ export const conv2d: Op<Conv2dShape> = {
       tolerance: 1e-5,
       reference: conv2dWeightGradient,
       differentiates: { pass: 'forward', cotangents: { dy: 'y' }, gradients: { dweight: 'weight' } },
-      variants: [tiledWeightGradient, tapsWeightGradient, subgroupWeightGradient, plainWeightGradient],
+      variants: [tiledWeightGradient, tapsWeightGradient, subgroupWeightGradient, depthwiseWeightGradient, plainWeightGradient],
     },
     'bias-gradient': {
       tensors: [dy, { name: 'dbias', role: 'out', type: f32, words: ({ filters }) => padded(filters) }],

@@ -70,6 +70,9 @@ export const samples: readonly Conv2dShape[] = [
   { ...base, channels: 5, filters: 10, groups: 5, stride: [2, 2] },
   { ...base, channels: 6, filters: 9, groups: 3, kernel: [3, 2], bias: true },
   { ...base, channels: 12, filters: 12, groups: 12, stride: [2, 2], height: 8, width: 8 },
+  { ...base, batch: 3, channels: 6, filters: 6, groups: 6, kernel: [5, 5], padding: [2, 2, 2, 2], height: 14, width: 13, bias: true },
+  { ...base, channels: 3, filters: 3, groups: 3, kernel: [2, 4], stride: [2, 3], padding: [0, 1, 2, 3], height: 9, width: 11 },
+  { ...base, batch: 1, channels: 5, filters: 5, groups: 5, kernel: [1, 7], stride: [3, 1], padding: [4, 3, 3, 4], height: 4, width: 3 },
 ];
 
 /** Enough pixels, channels and filters to occupy a large GPU with large tiles. */

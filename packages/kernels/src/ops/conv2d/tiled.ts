@@ -3,7 +3,7 @@
 // coroutines. They take 16 KiB of workgroup memory and 256 invocations at most, which every WebGPU adapter grants.
 import { padded, spread, type DeviceTraits, type Variant } from '../op.js';
 import { sizesOf, sumPartials, vectorsOf } from './plain.js';
-import { inputWords, outputPixels, outputWords, weightWords, type Conv2dShape } from './shape.js';
+import { classGrid, inputWords, outputPixels, outputWords, weightWords, type Conv2dShape } from './shape.js';
 
 /** Rows of every tile: pixels, or (tap, channel) pairs in the weight gradient. */
 const TILE_ROWS = 128;
@@ -104,12 +104,6 @@ function flattened(shape: Conv2dShape): Conv2dShape {
   const pointwise = shape.kernel.every((k) => k === 1) && shape.stride.every((s) => s === 1) && shape.padding.every((p) => p === 0);
   return pointwise ? { ...shape, batch: 1, height: 1, width: outputPixels(shape) } : shape;
 }
-
-/** Pixels of dx by class, remainders after division by the stride: the grid of one class in an image. */
-const classGrid = ({ height, width, stride }: Conv2dShape): readonly [number, number] => [
-  Math.ceil(height / stride[0]),
-  Math.ceil(width / stride[1]),
-];
 
 const inputProduct = (shape: Conv2dShape): Product => {
   const { batch, channels, filters, kernel, stride } = shape;

@@ -50,8 +50,8 @@ const bias: Tensor = {
 /** 2 operations for each multiply-add of batch x inputs x outputs. */
 const flops = ({ batch, inputs, outputs }: LinearShape): number => 2 * batch * inputs * outputs;
 
-/** conv2d's variants for windows of several pixels: of no use to a 1x1 convolution. */
-const WINDOW_VARIANTS = ['winograd', 'taps'];
+/** conv2d's variants for windows of several pixels or several groups: of no use to a linear layer. */
+const WINDOW_VARIANTS = ['winograd', 'taps', 'depthwise'];
 
 /** conv2d's other variants of a pass, seen with a linear layer's shape. */
 const variantsOf = (pass: string): Variant<LinearShape>[] =>
