@@ -11,6 +11,8 @@ export interface DeviceTraits {
   /** Lanes of a subgroup when the adapter has subgroups of one fixed size; otherwise 0. */
   readonly subgroupSize: number;
   readonly f16: boolean;
+  /** Matrix units for 16 x 16 x 16 products of f16 into f32, and 32 KiB of workgroup memory. */
+  readonly matrixUnits?: boolean;
   /** `cpu`: a software adapter such as lavapipe; its fast kernels keep everything in registers. */
   readonly kind: 'cpu' | 'gpu';
   /** Largest number of workgroups in one dimension. */
@@ -57,6 +59,10 @@ export interface Variant<S> {
   usable(shape: S, device: DeviceTraits): boolean;
   /** False where it can run but is never chosen unless asked for by name; true by default. */
   preferred?(shape: S, device: DeviceTraits): boolean;
+  /** A device feature that it needs and the reference adapter lacks, where it is only validated. */
+  readonly needs?: string;
+  /** In place of the pass's, where it computes with fewer bits. */
+  readonly tolerance?: number;
   /** Words of scratch memory that lives only while the dispatches of this pass run. */
   scratchWords?(shape: S, device: DeviceTraits): number;
   dispatches(shape: S, device: DeviceTraits): readonly Dispatch[];

@@ -5,6 +5,7 @@
 //   weight, dweight [F4, KH, KW, C4], with groups > 1 [F4, KH, KW, C / groups]
 import { padded, type Op, type TensorDeclaration } from '../op.js';
 import { paddedNormal } from '../../testing/random.js';
+import { matrixForward, matrixInputGradient, matrixWeightGradient } from './matrix.js';
 import { plainBiasGradient, plainForward, plainInputGradient, plainWeightGradient } from './plain.js';
 import { conv2dBiasGradient, conv2dForward, conv2dInputGradient, conv2dWeightGradient } from './reference.js';
 import { depthwiseForward, depthwiseInputGradient, depthwiseWeightGradient } from './depthwise.js';
@@ -68,7 +69,7 @@ export const conv2d: Op<Conv2dShape> = {
       flops: multiplyAddFlops,
       tolerance: 1e-5,
       reference: conv2dForward,
-      variants: [tiledForward, winogradForward, tapsForward, subgroupForward, depthwiseForward, plainForward],
+      variants: [matrixForward, tiledForward, winogradForward, tapsForward, subgroupForward, depthwiseForward, plainForward],
     },
     'input-gradient': {
       tensors: [dy, weight, { name: 'dx', role: 'out', type: f32, words: inputWords }],
@@ -76,7 +77,14 @@ export const conv2d: Op<Conv2dShape> = {
       tolerance: 1e-5,
       reference: conv2dInputGradient,
       differentiates: { pass: 'forward', cotangents: { dy: 'y' }, gradients: { dx: 'x' } },
-      variants: [tiledInputGradient, winogradInputGradient, subgroupInputGradient, depthwiseInputGradient, plainInputGradient],
+      variants: [
+        matrixInputGradient,
+        tiledInputGradient,
+        winogradInputGradient,
+        subgroupInputGradient,
+        depthwiseInputGradient,
+        plainInputGradient,
+      ],
     },
     'weight-gradient': {
       tensors: [x, dy, { name: 'dweight', role: 'out', type: f32, words: weightWords }],
@@ -84,7 +92,14 @@ export const conv2d: Op<Conv2dShape> = {
       tolerance: 1e-5,
       reference: conv2dWeightGradient,
       differentiates: { pass: 'forward', cotangents: { dy: 'y' }, gradients: { dweight: 'weight' } },
-      variants: [tiledWeightGradient, tapsWeightGradient, subgroupWeightGradient, depthwiseWeightGradient, plainWeightGradient],
+      variants: [
+        matrixWeightGradient,
+        tiledWeightGradient,
+        tapsWeightGradient,
+        subgroupWeightGradient,
+        depthwiseWeightGradient,
+        plainWeightGradient,
+      ],
     },
     'bias-gradient': {
       tensors: [dy, { name: 'dbias', role: 'out', type: f32, words: ({ filters }) => padded(filters) }],

@@ -9,6 +9,7 @@ import { classGrid, inputWords, outputPixels, outputWords, weightWords, type Con
 const TILE_ROWS = 128;
 /** Numbers of K that one step takes. */
 const STEP = 8;
+const INVOCATIONS_PER_ACROSS = 16;
 /** Tiles have 8 times as many columns, and 16 times as many invocations. */
 type Across = 16 | 4;
 /** The large tile needs half the loads for a product; it is taken where its columns are used to this share. */
@@ -35,7 +36,7 @@ const usable = ({ groups }: Conv2dShape): boolean => groups === 1;
 const preferred = (_: Conv2dShape, { kind }: DeviceTraits): boolean => kind === 'gpu';
 
 /** A product of rows x columns, `copies` times, each summed over `depth`; `words` is the length of the result. */
-interface Product {
+export interface Product {
   readonly rows: number;
   readonly columns: number;
   readonly copies: number;
@@ -43,26 +44,38 @@ interface Product {
   readonly words: number;
 }
 
-interface Cut {
-  readonly across: Across;
-  /** Workgroups of one copy and split. */
-  readonly tiles: number;
+/** How the sums over K are cut into splits, so that the workgroups occupy the device. */
+export interface Cut {
   readonly steps: number;
   readonly stepsPerSplit: number;
   readonly splits: number;
 }
 
-function cut({ rows, columns, copies, depth, words }: Product, device: DeviceTraits): Cut {
-  const tilesOf = (across: Across): number => Math.ceil(rows / TILE_ROWS) * Math.ceil(columns / (8 * across));
-  const steps = Math.ceil(depth / STEP);
-  const { largeTiles, invocations, depthPerSplit } = occupancy(device);
-  const most = Math.max(1, Math.min(MOST_SPLITS, Math.floor(MOST_SCRATCH_WORDS / words), Math.floor(depth / depthPerSplit)));
+const mostSplits = ({ depth, words }: Product, device: DeviceTraits): number =>
+  Math.max(1, Math.min(MOST_SPLITS, Math.floor(MOST_SCRATCH_WORDS / words), Math.floor(depth / occupancy(device).depthPerSplit)));
+
+/** Steps of `step` numbers, for so many invocations a split. */
+export function cutDepth(product: Product, step: number, invocations: number, device: DeviceTraits): Cut {
+  const steps = Math.ceil(product.depth / step);
+  const splitsWanted = Math.max(1, Math.floor(occupancy(device).invocations / invocations));
+  const stepsPerSplit = Math.max(1, Math.ceil(steps / Math.min(mostSplits(product, device), splitsWanted)));
+  return { steps, stepsPerSplit, splits: Math.max(1, Math.ceil(steps / stepsPerSplit)) };
+}
+
+interface TiledCut extends Cut {
+  readonly across: Across;
+  /** Workgroups of one copy and split. */
+  readonly tiles: number;
+}
+
+function cut(product: Product, device: DeviceTraits): TiledCut {
+  const { rows, columns, copies } = product;
+  const tilesOf = (candidate: Across): number => Math.ceil(rows / TILE_ROWS) * Math.ceil(columns / (8 * candidate));
   const used = columns / (Math.ceil(columns / 128) * 128);
-  const across = used >= LEAST_USE && tilesOf(16) * copies * most >= largeTiles ? 16 : 4;
+  const large = used >= LEAST_USE && tilesOf(16) * copies * mostSplits(product, device) >= occupancy(device).largeTiles;
+  const across = large ? 16 : 4;
   const tiles = tilesOf(across);
-  const splitsWanted = Math.floor(invocations / (16 * across * tiles * copies));
-  const stepsPerSplit = Math.max(1, Math.ceil(steps / Math.max(1, Math.min(most, splitsWanted))));
-  return { across, tiles, steps, stepsPerSplit, splits: Math.max(1, Math.ceil(steps / stepsPerSplit)) };
+  return { across, tiles, ...cutDepth(product, STEP, INVOCATIONS_PER_ACROSS * across * tiles * copies, device) };
 }
 
 const scratch = (product: Product, device: DeviceTraits): number => {
@@ -70,7 +83,7 @@ const scratch = (product: Product, device: DeviceTraits): number => {
   return splits === 1 ? 0 : splits * product.words;
 };
 
-const forwardProduct = (shape: Conv2dShape): Product => ({
+export const forwardProduct = (shape: Conv2dShape): Product => ({
   rows: outputPixels(shape),
   columns: padded(shape.filters),
   copies: 1,
@@ -100,12 +113,12 @@ export const tiledForward: Variant<Conv2dShape> = {
 };
 
 /** Without window, stride and padding all pixels are alike; one long row spares the walk over short ones. */
-function flattened(shape: Conv2dShape): Conv2dShape {
+export function flattened(shape: Conv2dShape): Conv2dShape {
   const pointwise = shape.kernel.every((k) => k === 1) && shape.stride.every((s) => s === 1) && shape.padding.every((p) => p === 0);
   return pointwise ? { ...shape, batch: 1, height: 1, width: outputPixels(shape) } : shape;
 }
 
-const inputProduct = (shape: Conv2dShape): Product => {
+export const inputProduct = (shape: Conv2dShape): Product => {
   const { batch, channels, filters, kernel, stride } = shape;
   const [gridHeight, gridWidth] = classGrid(shape);
   return {
@@ -140,7 +153,7 @@ export const tiledInputGradient: Variant<Conv2dShape> = {
   },
 };
 
-const weightProduct = (shape: Conv2dShape): Product => ({
+export const weightProduct = (shape: Conv2dShape): Product => ({
   rows: weightWords(shape) / padded(shape.filters),
   columns: padded(shape.filters),
   copies: 1,

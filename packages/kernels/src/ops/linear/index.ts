@@ -56,7 +56,7 @@ const WINDOW_VARIANTS = ['winograd', 'taps', 'depthwise'];
 /** conv2d's other variants of a pass, seen with a linear layer's shape. */
 const variantsOf = (pass: string): Variant<LinearShape>[] =>
   conv2d.passes[pass]!.variants.filter(({ name }) => !WINDOW_VARIANTS.includes(name)).map((variant) => ({
-    name: variant.name,
+    ...variant,
     usable: (shape, device) => variant.usable(asConv2d(shape), device),
     preferred: (shape, device) => variant.preferred?.(asConv2d(shape), device) ?? true,
     scratchWords: (shape, device) => variant.scratchWords?.(asConv2d(shape), device) ?? 0,
