@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { openDevice, type Slice } from '../../gpu/device.js';
 import { Recorder } from '../../gpu/recording.js';
-import { passInputs } from '../../testing/conformance.js';
+import { compare, passInputs } from '../../testing/conformance.js';
 import { linear } from '../linear/index.js';
 import { chooseVariant, type DeviceTraits, type Dispatch } from '../op.js';
 import { conv2d, type Conv2dShape } from './index.js';
@@ -16,6 +16,26 @@ const passes = ['forward', 'input-gradient', 'weight-gradient'] as const;
 const tiled = (passName: string, shape: Conv2dShape, device: DeviceTraits): readonly Dispatch[] =>
   conv2d.passes[passName]!.variants.find(({ name }) => name === 'tiled')!.dispatches(shape, device);
 const dense = conv2d.samples.filter(({ groups }) => groups === 1);
+
+/** Every tensor of a pass but the output holds its test data; the output is the last one declared. */
+async function prepare(passName: string, shape: Conv2dShape, variant: string): Promise<{ recorder: Recorder; output: Slice }> {
+  const inputs = passInputs(conv2d, passName, shape);
+  const slices: Record<string, Slice> = {};
+  const declarations = conv2d.passes[passName]!.tensors.filter((tensor) => tensor.optional?.(shape) !== true);
+  for (const { name, words } of declarations) {
+    slices[name] = await gpu.allocate(words(shape) * 4, name);
+    if (inputs[name] !== undefined) gpu.write(slices[name], new Float32Array(inputs[name]));
+  }
+  const recorder = new Recorder(gpu);
+  recorder.add(conv2d, passName, shape, slices, { variant });
+  return { recorder, output: slices[declarations.at(-1)!.name]! };
+}
+
+async function runOnce(passName: string, shape: Conv2dShape, variant: string): Promise<Float32Array> {
+  const { recorder, output } = await prepare(passName, shape, variant);
+  (await recorder.finish(variant)).replay();
+  return gpu.read(output);
+}
 
 describe('conv2d tiled', () => {
   it.each(passes)('%s is what a discrete GPU gets, and a software adapter only by name', (passName) => {
@@ -65,20 +85,21 @@ describe('conv2d tiled', () => {
     }
   });
 
+  it.each(passes)('%s covers results of several large tiles each way as the plain form does', async (passName) => {
+    const pointwise = { kernel: [1, 1], padding: [0, 0, 0, 0] } as const;
+    const shape = { ...dense[0]!, ...pointwise, height: 12, width: 13, channels: 200, filters: 230 };
+    const [{ constants, workgroups }] = tiled(passName, shape, gpu.traits) as [Dispatch];
+    expect(constants!['ACROSS']).toBe(16);
+    expect(workgroups[0]).toBeGreaterThanOrEqual(4);
+    const [got, expected] = [await runOnce(passName, shape, 'tiled'), await runOnce(passName, shape, 'plain')];
+    expect(compare(passName, got, expected).error).toBeLessThan(1e-5);
+  });
+
   it.each(passes)('%s gives the same bits each time', async (passName) => {
     const shape = { ...dense[0]!, batch: 1, height: 9, width: 11, channels: 12, filters: 100 };
-    const inputs = passInputs(conv2d, passName, shape);
-    const slices: Record<string, Slice> = {};
-    const declarations = conv2d.passes[passName]!.tensors.filter((tensor) => tensor.optional?.(shape) !== true);
-    for (const { name, words } of declarations) {
-      slices[name] = await gpu.allocate(words(shape) * 4, name);
-      if (inputs[name] !== undefined) gpu.write(slices[name], new Float32Array(inputs[name]));
-    }
-    const recorder = new Recorder(gpu);
-    recorder.add(conv2d, passName, shape, slices, { variant: 'tiled' });
+    const { recorder, output } = await prepare(passName, shape, 'tiled');
     expect(recorder.scratchBytes).toBeGreaterThan(0); // the sum is split
     const recording = await recorder.finish('tiled');
-    const output = slices[declarations.at(-1)!.name]!;
     const results: Float32Array[] = [];
     for (let run = 0; run < 3; run++) {
       recording.replay();
