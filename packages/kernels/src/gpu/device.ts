@@ -83,6 +83,25 @@ export async function openDevice(options: OpenOptions = {}): Promise<Gpu> {
   return new Gpu(device, info, software);
 }
 
+/** One of the forms of product that an adapter's matrix units take; the type declarations do not have it yet. */
+interface MatrixConfig {
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+  readonly componentType: string;
+  readonly resultComponentType: string;
+}
+
+function hasMatrixUnits({ features, limits }: GPUDevice, info: GPUAdapterInfo): boolean {
+  const wanted = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'];
+  if (!wanted.every((feature) => features.has(feature)) || limits.maxComputeWorkgroupStorageSize < 32_768) return false;
+  const { subgroupMatrixConfigs: configs = [] } = info as { readonly subgroupMatrixConfigs?: Iterable<MatrixConfig> };
+  return [...configs].some(
+    ({ M, N, K, componentType, resultComponentType }) =>
+      M === 16 && N === 16 && K === 16 && componentType === 'f16' && resultComponentType === 'f32',
+  );
+}
+
 /** Null when there is no adapter at all; where there are some and none has the wanted name, Dawn throws. */
 async function requestAdapter(options: OpenOptions): Promise<GPUAdapter | null> {
   const instance = gpuInstance(options);
@@ -119,6 +138,7 @@ export class Gpu {
       subgroupSize: device.features.has('subgroups') && least !== undefined && least === most ? least : 0,
       f16: device.features.has('shader-f16'),
       kind: software ? 'cpu' : 'gpu',
+      matrixUnits: hasMatrixUnits(device, info),
       maxWorkgroups: device.limits.maxComputeWorkgroupsPerDimension,
     };
     this.pipelines = new PipelineCache(device, this.statistics, () => this.check());

@@ -11,6 +11,8 @@ export interface DeviceTraits {
   /** Lanes of a subgroup when the adapter has subgroups of one fixed size; otherwise 0. */
   readonly subgroupSize: number;
   readonly f16: boolean;
+  /** Matrix units for 16 x 16 x 16 products of f16 into f32, and 32 KiB of workgroup memory. */
+  readonly matrixUnits?: boolean;
   /** `cpu`: a software adapter such as lavapipe; its fast kernels keep everything in registers. */
   readonly kind: 'cpu' | 'gpu';
   /** Largest number of workgroups in one dimension. */
@@ -53,7 +55,14 @@ export const f32 = (value: number): { readonly f32: number } => ({ f32: value })
 export interface Variant<S> {
   /** Named after the algorithm, like its file: `subgroup`, `tiled`, `plain`. */
   readonly name: string;
+  /** Whether it can run here at all: conformance tests run every usable variant. */
   usable(shape: S, device: DeviceTraits): boolean;
+  /** False where it can run but is never chosen unless asked for by name; true by default. */
+  preferred?(shape: S, device: DeviceTraits): boolean;
+  /** A device feature that it needs and the reference adapter lacks, where it is only validated. */
+  readonly needs?: string;
+  /** In place of the pass's, where it computes with fewer bits. */
+  readonly tolerance?: number;
   /** Words of scratch memory that lives only while the dispatches of this pass run. */
   scratchWords?(shape: S, device: DeviceTraits): number;
   dispatches(shape: S, device: DeviceTraits): readonly Dispatch[];
@@ -81,7 +90,7 @@ export interface Pass<S> {
   /** The float64 twin: reads `in` and `inout` tensors, overwrites `inout` and sets `out` ones (already allocated). */
   reference(shape: S, tensors: Tensors): void;
   readonly differentiates?: Differentiates<S>;
-  /** In order of preference: the first usable one is taken unless a tuner chose another. The last one is usable everywhere. */
+  /** In order of preference: the first usable and preferred one is taken unless a tuner chose another. The last one is usable everywhere. */
   readonly variants: readonly Variant<S>[];
 }
 
@@ -100,6 +109,8 @@ export interface Op<S> {
   readonly samples: readonly S[];
   /** Shapes to time, by the name they get in the results (`64x28x28x16`); without any, the largest sample is timed. */
   readonly benchmarks?: Readonly<Record<string, S>>;
+  /** Shapes too large to test whose kernels no sample takes on some adapter: only compiled ahead, with those of the samples. */
+  readonly large?: readonly S[];
   readonly errors: readonly ErrorSample<S>[];
 }
 
@@ -125,7 +136,8 @@ export function spread(total: number, limit: number): readonly [number, number, 
 export function chooseVariant<S>(op: Op<S>, passName: string, shape: S, device: DeviceTraits, wanted?: string): Variant<S> {
   const pass = op.passes[passName];
   if (pass === undefined) throw new ShapeError(op.name, `has no pass "${passName}"; it has ${Object.keys(op.passes).join(', ')}`);
-  const variant = pass.variants.find((v) => (wanted === undefined || v.name === wanted) && v.usable(shape, device));
+  const chosen = (v: Variant<S>): boolean => (wanted === undefined ? (v.preferred?.(shape, device) ?? true) : v.name === wanted);
+  const variant = pass.variants.find((v) => chosen(v) && v.usable(shape, device));
   if (variant === undefined) {
     const names = wanted ?? pass.variants.map((v) => v.name).join(', ');
     throw new ShapeError(op.name, `no usable variant (${names}) of pass "${passName}" for ${JSON.stringify(shape)} on this adapter`);

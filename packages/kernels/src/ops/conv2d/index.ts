@@ -5,10 +5,13 @@
 //   weight, dweight [F4, KH, KW, C4], with groups > 1 [F4, KH, KW, C / groups]
 import { padded, type Op, type TensorDeclaration } from '../op.js';
 import { paddedNormal } from '../../testing/random.js';
+import { matrixForward, matrixInputGradient, matrixWeightGradient } from './matrix.js';
 import { plainBiasGradient, plainForward, plainInputGradient, plainWeightGradient } from './plain.js';
 import { conv2dBiasGradient, conv2dForward, conv2dInputGradient, conv2dWeightGradient } from './reference.js';
-import { errors, samples } from './samples.js';
+import { depthwiseForward, depthwiseInputGradient, depthwiseWeightGradient } from './depthwise.js';
+import { errors, large, samples } from './samples.js';
 import { subgroupForward, subgroupInputGradient, subgroupWeightGradient } from './subgroup.js';
+import { tiledForward, tiledInputGradient, tiledWeightGradient } from './tiled.js';
 import { tapsForward, tapsWeightGradient } from './taps.js';
 import { windowForward, windowInputGradient, windowWeightGradient } from './window.js';
 import { winogradForward, winogradInputGradient } from './winograd.js';
@@ -67,7 +70,7 @@ export const conv2d: Op<Conv2dShape> = {
       flops: multiplyAddFlops,
       tolerance: 1e-5,
       reference: conv2dForward,
-      variants: [winogradForward, tapsForward, windowForward, subgroupForward, plainForward],
+      variants: [matrixForward, tiledForward, winogradForward, tapsForward, windowForward, subgroupForward, depthwiseForward, plainForward],
     },
     'input-gradient': {
       tensors: [dy, weight, { name: 'dx', role: 'out', type: f32, words: inputWords }],
@@ -75,7 +78,15 @@ export const conv2d: Op<Conv2dShape> = {
       tolerance: 1e-5,
       reference: conv2dInputGradient,
       differentiates: { pass: 'forward', cotangents: { dy: 'y' }, gradients: { dx: 'x' } },
-      variants: [winogradInputGradient, windowInputGradient, subgroupInputGradient, plainInputGradient],
+      variants: [
+        matrixInputGradient,
+        tiledInputGradient,
+        winogradInputGradient,
+        windowInputGradient,
+        subgroupInputGradient,
+        depthwiseInputGradient,
+        plainInputGradient,
+      ],
     },
     'weight-gradient': {
       tensors: [x, dy, { name: 'dweight', role: 'out', type: f32, words: weightWords }],
@@ -83,7 +94,15 @@ export const conv2d: Op<Conv2dShape> = {
       tolerance: 1e-5,
       reference: conv2dWeightGradient,
       differentiates: { pass: 'forward', cotangents: { dy: 'y' }, gradients: { dweight: 'weight' } },
-      variants: [tapsWeightGradient, windowWeightGradient, subgroupWeightGradient, plainWeightGradient],
+      variants: [
+        matrixWeightGradient,
+        tiledWeightGradient,
+        tapsWeightGradient,
+        windowWeightGradient,
+        subgroupWeightGradient,
+        depthwiseWeightGradient,
+        plainWeightGradient,
+      ],
     },
     'bias-gradient': {
       tensors: [dy, { name: 'dbias', role: 'out', type: f32, words: ({ filters }) => padded(filters) }],
@@ -96,5 +115,6 @@ export const conv2d: Op<Conv2dShape> = {
   },
   check: checkConv2d,
   samples,
+  large,
   errors,
 };

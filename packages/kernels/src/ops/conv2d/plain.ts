@@ -86,8 +86,14 @@ export const plainInputGradient: Variant<Conv2dShape> = {
   },
 };
 
-/** How `units` of work are cut so that `invocations` a cut reach the wanted number: units a split, and splits. */
-function splitWork(units: number, invocations: number): { readonly each: number; readonly splits: number } {
+/** Units of work a split, and splits. */
+export interface WorkSplit {
+  readonly each: number;
+  readonly splits: number;
+}
+
+/** How `units` of work are cut so that `invocations` a cut reach the wanted number. */
+export function splitWork(units: number, invocations: number): WorkSplit {
   const wanted = Math.min(MOST_SPLITS, units, Math.max(1, Math.round(WANTED_INVOCATIONS / invocations)));
   const each = Math.ceil(units / wanted);
   return { each, splits: Math.ceil(units / each) };
@@ -106,7 +112,7 @@ export function sumPartials(total: string, words: number, splits: number, device
   ];
 }
 
-const weightSplit = (shape: Conv2dShape): { each: number; splits: number } =>
+const weightSplit = (shape: Conv2dShape): WorkSplit =>
   splitWork(shape.batch * outputSize(shape)[0], shape.groups === 1 ? weightWords(shape) / 16 : weightWords(shape));
 
 export const plainWeightGradient: Variant<Conv2dShape> = {
@@ -136,7 +142,7 @@ export const plainWeightGradient: Variant<Conv2dShape> = {
   },
 };
 
-const biasSplit = (shape: Conv2dShape): { each: number; splits: number } => splitWork(outputPixels(shape), padded(shape.filters) / 4);
+const biasSplit = (shape: Conv2dShape): WorkSplit => splitWork(outputPixels(shape), padded(shape.filters) / 4);
 
 export const plainBiasGradient: Variant<Conv2dShape> = {
   name: 'plain',

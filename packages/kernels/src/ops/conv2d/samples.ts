@@ -55,6 +55,11 @@ export const samples: readonly Conv2dShape[] = [
   // Channels enough for Winograd's algorithm, with odd counts, ragged tiles and uneven padding.
   { ...base, channels: 64, filters: 67, height: 4, width: 7, bias: true },
   { ...base, batch: 1, channels: 65, filters: 64, height: 4, width: 6, padding: [0, 3, 2, 1] },
+  // Many channels and filters: large tiles, and sums that are split over taps and filters or channels.
+  { ...base, batch: 3, channels: 104, filters: 98, kernel: [1, 1], padding: [0, 0, 0, 0], height: 5, bias: true },
+  { ...base, channels: 104, filters: 12, kernel: [1, 1], padding: [0, 0, 0, 0], height: 3, width: 5 },
+  { ...base, batch: 1, channels: 12, filters: 98, kernel: [2, 2], padding: [0, 0, 1, 1], height: 5, width: 6 },
+  { ...base, channels: 10, filters: 132, stride: [2, 2], height: 5, width: 6 },
   // One channel: rows that are no multiple of 4, several filter tiles, and with `oneChannel` every pipeline of those.
   { ...base, channels: 1, filters: 5, height: 9, width: 11, bias: true },
   { ...base, channels: 1, filters: 40, kernel: [1, 1], padding: [0, 0, 0, 0], height: 5, width: 10, bias: true },
@@ -70,7 +75,13 @@ export const samples: readonly Conv2dShape[] = [
   { ...base, channels: 5, filters: 10, groups: 5, stride: [2, 2] },
   { ...base, channels: 6, filters: 9, groups: 3, kernel: [3, 2], bias: true },
   { ...base, channels: 12, filters: 12, groups: 12, stride: [2, 2], height: 8, width: 8 },
+  { ...base, batch: 3, channels: 6, filters: 6, groups: 6, kernel: [5, 5], padding: [2, 2, 2, 2], height: 14, width: 13, bias: true },
+  { ...base, channels: 3, filters: 3, groups: 3, kernel: [2, 4], stride: [2, 3], padding: [0, 1, 2, 3], height: 9, width: 11 },
+  { ...base, batch: 1, channels: 5, filters: 5, groups: 5, kernel: [1, 7], stride: [3, 1], padding: [4, 3, 3, 4], height: 4, width: 3 },
 ];
+
+/** Enough pixels, channels and filters to occupy a large GPU with large tiles. */
+export const large: readonly Conv2dShape[] = [{ ...base, batch: 64, height: 16, width: 16, channels: 128, filters: 128 }];
 
 export const errors: readonly ErrorSample<Conv2dShape>[] = [
   { shape: { ...base, channels: 6, groups: 4, filters: 8 }, message: /do not divide into 4 groups/ },

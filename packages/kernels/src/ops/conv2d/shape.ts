@@ -41,6 +41,12 @@ export const inputWords = ({ batch, height, width, channels }: Conv2dShape): num
 
 export const outputWords = (shape: Conv2dShape): number => outputPixels(shape) * padded(shape.filters);
 
+/** Pixels of dx by class, remainders after division by the stride: the grid of one class in an image. */
+export const classGrid = ({ height, width, stride }: Conv2dShape): readonly [number, number] => [
+  Math.ceil(height / stride[0]),
+  Math.ceil(width / stride[1]),
+];
+
 /** 2 operations for each multiply-add of N OH OW F (C / groups) KH KW; taps that fall on padding count. */
 export const multiplyAddFlops = (shape: Conv2dShape): number =>
   (2 * outputPixels(shape) * shape.filters * shape.channels * shape.kernel[0] * shape.kernel[1]) / shape.groups;

@@ -50,14 +50,15 @@ const bias: Tensor = {
 /** 2 operations for each multiply-add of batch x inputs x outputs. */
 const flops = ({ batch, inputs, outputs }: LinearShape): number => 2 * batch * inputs * outputs;
 
-/** conv2d's variants for windows of several pixels: of no use to a 1x1 convolution. */
-const WINDOW_VARIANTS = ['winograd', 'taps', 'window'];
+/** conv2d's variants for windows of several pixels or several groups: of no use to a linear layer. */
+const WINDOW_VARIANTS = ['winograd', 'taps', 'window', 'depthwise'];
 
 /** conv2d's other variants of a pass, seen with a linear layer's shape. */
 const variantsOf = (pass: string): Variant<LinearShape>[] =>
   conv2d.passes[pass]!.variants.filter(({ name }) => !WINDOW_VARIANTS.includes(name)).map((variant) => ({
-    name: variant.name,
+    ...variant,
     usable: (shape, device) => variant.usable(asConv2d(shape), device),
+    preferred: (shape, device) => variant.preferred?.(asConv2d(shape), device) ?? true,
     scratchWords: (shape, device) => variant.scratchWords?.(asConv2d(shape), device) ?? 0,
     dispatches: (shape, device) => variant.dispatches(asConv2d(shape), device),
   }));
