@@ -1,6 +1,6 @@
 // From a NetworkSpec to calls: the forward pass, and the backward pass from the gradient of the logits.
 import { padded } from '@n2n/kernels';
-import { analyse, INPUT_ID, SpecError, type NetworkSpec } from '../network/index.js';
+import { analyse, INPUT_ID, nodeTypeOf, SpecError, type NetworkSpec } from '../network/index.js';
 import type { Activation, CallList, External, Place } from './graph.js';
 import { lowerings, sumOf, type Lowering, type NodeContext } from './lower.js';
 import { sampleLayouts } from './parameters.js';
@@ -52,7 +52,7 @@ export function buildForward(calls: CallList, spec: NetworkSpec, options: BuildO
       wantsInputGradient: node.inputs.map((id) => wanted.has(id)),
       saved: {},
     };
-    checkJoin(context);
+    if (nodeTypeOf(node).agreement === 'shape') checkJoin(context);
     places.set(node.id, lowering.forward(context));
     if (parameters.length > 0 || node.inputs.some((id) => wanted.has(id))) wanted.add(node.id);
     lowered.push({ lowering, context });

@@ -1,20 +1,9 @@
 // The one table from node type to ops: what a node's forward and backward passes dispatch.
-import {
-  activation,
-  add,
-  averagePool,
-  batchNorm,
-  conv2d,
-  dropout,
-  globalAveragePool,
-  linear,
-  maxPool,
-  type Conv2dShape,
-  type Op,
-} from '@n2n/kernels';
+import { add, averagePool, batchNorm, conv2d, dropout, globalAveragePool, linear, maxPool, type Conv2dShape, type Op } from '@n2n/kernels';
 import { SpecError, type NodeSpec, type Shape } from '../network/index.js';
 import type { Activation, CallList, External, Place } from './graph.js';
 import { sampleWords, type SampleLayout } from './layout.js';
+import { elementwiseLowerings } from './lower-elementwise.js';
 
 /** What lowering one node needs. `backward` gets the same object as `forward`. */
 export interface NodeContext {
@@ -143,6 +132,7 @@ const averageShape = (context: NodeContext): ReturnType<typeof windowShape> & { 
 const sizeOf = (context: NodeContext): number => context.batch * sampleWords(context.outputLayout);
 
 export const lowerings: Readonly<Record<string, Lowering>> = {
+  ...elementwiseLowerings,
   conv2d: {
     forward: (context) => forwardWeighted(conv2d, convShape(context), context),
     backward: (context, dy) => backwardWeighted(conv2d, convShape(context), context, dy),
@@ -189,25 +179,6 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
         dbeta: gradient(context, 'bias'),
       };
       context.calls.emit(batchNorm, 'gradient', batchNormShape(context), places, context.node.id);
-      return [dx];
-    },
-  },
-  relu: {
-    layout: ([input]) => input!,
-    forward(context) {
-      const y = output(context);
-      context.calls.emit(activation, 'forward', { size: sizeOf(context), kind: 'relu' }, { x: context.inputs[0]!, y }, context.node.id);
-      return y;
-    },
-    backward(context, dy) {
-      const dx = inputGradient(context);
-      context.calls.emit(
-        activation,
-        'gradient',
-        { size: sizeOf(context), kind: 'relu' },
-        { x: context.inputs[0]!, dy, dx },
-        context.node.id,
-      );
       return [dx];
     },
   },
