@@ -21,6 +21,8 @@ interface LogitsFixture {
   readonly pixels: Uint8Array;
   /** [images, classes], of pixels / 255. */
   readonly logits: readonly number[];
+  /** Of the mean cross-entropy in training mode, image i of class i % classes: up to 4 elements and the norm of each tensor. */
+  readonly gradients?: Readonly<Record<string, string>>;
 }
 
 /** As the script writes it: pixels in base64, logits between spaces. */

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Writes the ONNX fixtures: tiny networks exported by PyTorch, and the logits that PyTorch computes for random images.
+"""Writes the ONNX fixtures: tiny networks exported by PyTorch, and what PyTorch computes for random images: logits,
+and gradients of two of them.
 
     ./fixtures.py        (Debian's python3-torch 1.13; writes *.onnx and logits.json beside itself)
 
@@ -80,7 +81,7 @@ class Mobile(nn.Module):
         self.head = nn.Linear(12, CLASSES)
 
     def forward(self, x):
-        x = F.relu6(2 * self.stem(x))
+        x = F.relu6(self.stem(x))
         y = F.hardswish(self.expand(x))
         y = F.silu(self.depth(y))
         s = F.relu(self.fc1(F.adaptive_avg_pool2d(y, 1)))
@@ -143,7 +144,18 @@ def randomise(network):
             module.running_var.uniform_(0.4, 2.5)
 
 
-def write(name, network, size, opset=13, logits=None, **options):
+def gradients(network, pixels):
+    """Of the mean cross-entropy in training mode, image i of class i % CLASSES: the first elements and the norm of each tensor."""
+    network.double().train()
+    loss = F.cross_entropy(network(pixels.double() / 255), torch.arange(IMAGES) % CLASSES)
+    loss.backward()
+    return {
+        name: [f"{value:.9g}" for value in [*parameter.grad.flatten()[:4].tolist(), parameter.grad.norm().item()]]
+        for name, parameter in network.named_parameters()
+    }
+
+
+def write(name, network, size, opset=13, logits=None, trained=False, **options):
     """`logits`: what to call in place of the network for the expected values, where that ends in a softmax."""
     randomise(network)
     network.eval()
@@ -154,11 +166,14 @@ def write(name, network, size, opset=13, logits=None, **options):
     with torch.no_grad():
         outputs = (logits or network)(pixels.float() / 255)
     print(f"{name}: {os.path.getsize(path)} bytes")
-    return {
+    written = {
         "channels": 3, "height": size[0], "width": size[1], "classes": CLASSES, "images": IMAGES,
         "pixels": base64.b64encode(bytes(pixels.flatten().tolist())).decode(),
         "logits": " ".join(f"{value:.9g}" for value in outputs.flatten().tolist()),
     }
+    if trained:
+        written["gradients"] = {tensor: " ".join(values) for tensor, values in gradients(network, pixels).items()}
+    return written
 
 
 def main():
@@ -170,8 +185,8 @@ def main():
         "residual": write("residual", Residual(), (24, 24)),
         "residual-bn": write("residual-bn", Residual(), (24, 24), **keep, **dynamic),
         "squeeze": write("squeeze", squeeze, (21, 20), logits=squeeze.logits, **dynamic),
-        "mobile": write("mobile", Mobile(), (16, 16), opset=14, **dynamic),
-        "dense": write("dense", Dense(), (12, 12), opset=11, **dynamic),
+        "mobile": write("mobile", Mobile(), (16, 16), opset=14, trained=True, **dynamic),
+        "dense": write("dense", Dense(), (12, 12), opset=11, trained=True, **dynamic),
         "plain": write("plain", Plain(), (15, 11), opset=9),
     }
     with open(os.path.join(HERE, "logits.json"), "w") as file:
