@@ -14,6 +14,9 @@ export interface Outcome {
   /** Mean validation cross-entropy. */
   readonly loss: number;
   readonly seconds: number;
+  /** Steps trained, where they are not the same for all, and what earlier measurements on the way showed. */
+  readonly steps?: number;
+  readonly rungs?: readonly { readonly steps: number; readonly accuracy: number }[];
 }
 
 /** Trains the candidates (each from a seed that follows from its hash alone) and returns outcomes in the same order. */

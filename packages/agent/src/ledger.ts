@@ -1,6 +1,7 @@
 // What a search knows so far, as a function of its journal's events alone: outcomes, the best student, history, counts. The
 // running search and a resumed one fold the same events, so they know the same.
 import type { NetworkSpec } from '@n2n/trainer/network';
+import type { Outcome } from './evaluate.js';
 import type { JournalEvent } from './journal.js';
 import { unconstrainedReward, violation, type Constraint, type Measures, type TeacherMeasures } from './reward.js';
 import type { StageName } from './stages.js';
@@ -27,6 +28,9 @@ export interface OutcomeEvent extends JournalEvent, Measures {
   /** Mean validation cross-entropy; null when it is not finite. */
   readonly loss: number | null;
   readonly spec: NetworkSpec;
+  /** Of a student judged by successive halving: steps trained, and the accuracy at each rung. */
+  readonly steps?: number;
+  readonly rungs?: Outcome['rungs'];
 }
 
 /** One rollout of an update. `hash` is null for a degenerate student, and then `reason` says why it is one. */

@@ -227,7 +227,9 @@ class Search {
       const outcome = byHash.get(hash) ?? this.#ahead.get(hash)!;
       const loss = outcome.loss !== null && Number.isFinite(outcome.loss) ? outcome.loss : null;
       const measures = { params: parameterCount(spec), macs: macs(spec), bytes: modelBytes(spec), accuracy: outcome.accuracy };
-      await this.#write({ type: 'outcome', hash, loss, ...measures, spec }, byHash.get(hash)?.seconds);
+      const { steps, rungs = [] } = outcome;
+      const halving = rungs.length === 0 || steps === undefined ? {} : { steps, rungs };
+      await this.#write({ type: 'outcome', hash, loss, ...measures, ...halving, spec }, byHash.get(hash)?.seconds);
     }
   }
 

@@ -21,7 +21,11 @@ export const COMPRESS = {
   learningRate: 5e-4,
   weightDecay: 5e-4,
   schedule: 'constant',
+  /** The paper's students start from random weights. */
+  init: 'inherit',
   cohort: 4,
+  /** 1: every candidate is trained to the end. */
+  halving: 1,
   /** Training images that judge candidates; 0 is all of them. */
   subset: 0,
   /** Held out of training, at most; a tenth of the training images where that is less. */

@@ -37,6 +37,13 @@ async function journal(run: string): Promise<unknown[]> {
     .split('\n')
     .map((line) => ({ ...(JSON.parse(line) as object), time: undefined }));
 }
+interface OutcomeRecord {
+  readonly type: string;
+  readonly steps?: number;
+  readonly rungs?: readonly unknown[];
+}
+const events = async (run: string): Promise<OutcomeRecord[]> =>
+  (await journal(run)).map((record) => (record as { event: OutcomeRecord }).event);
 const student = (run: string): Promise<Buffer> => readFile(folder.path(run, 'best', 'student.safetensors'));
 
 /** What has to be the same, bit for bit, in two runs of one configuration. */
@@ -96,6 +103,14 @@ describe('compress', () => {
     expect(again['student']).toMatchObject({ accuracy: (result['student'] as Record<string, unknown>)['accuracy'] });
     await n2nJson([...compress('other'), '--seed', '6']);
     expect(await journal('other')).not.toEqual(await journal('first'));
+  });
+
+  it('writes down at which rung a student stopped', async () => {
+    await n2nJson([...compress('halving'), '--halving', '2', '--epochs', '4', '--stages', 'removal', '--updates', '1']);
+    const outcomes = (await events('halving')).filter(({ type, rungs }) => type === 'outcome' && rungs !== undefined);
+    // Of a cohort of 2 one goes on; one that is alone is trained to the end.
+    expect(new Set(outcomes.map(({ steps }) => steps))).toEqual(new Set([12, 24]));
+    for (const { rungs } of outcomes) expect(rungs).toEqual([{ steps: 12, accuracy: expect.any(Number) }]);
   });
 
   it('refuses a run directory that exists, and leaves it alone', async () => {

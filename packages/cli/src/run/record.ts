@@ -31,7 +31,10 @@ const configurationSchema = z.object({
   learningRate: z.number(),
   weightDecay: z.number(),
   schedule: z.enum(['constant', 'step', 'cosine', 'one-cycle']),
+  /** Where students' weights start, candidates and the best one. */
+  init: z.enum(['inherit', 'random']),
   cohort: z.int(),
+  halving: z.int(),
   /** Images that candidates train on, and those that judge them. */
   subset: z.int(),
   validation: z.int(),

@@ -78,6 +78,11 @@ export const search = {
   learningRate: { ...learningRate, about: "candidates' learning rate (Adam)", fallback: COMPRESS.learningRate },
   weightDecay: { ...weightDecay, about: "candidates' L2 penalty", fallback: COMPRESS.weightDecay },
   schedule: { ...schedule, about: "candidates' learning rate over time: constant, step, cosine, one-cycle", fallback: COMPRESS.schedule },
+  init: choice(
+    { flags: '--init <name>', about: "students' first weights: inherit (the teacher's, channels of largest L1 norm) or random" },
+    ['inherit', 'random'],
+    COMPRESS.init,
+  ),
   roundTo: integer({ flags: '--round-to <n>', about: 'widths become multiples of n' }, 1, 1, 1024),
   prior: decimal(
     { flags: '--prior <x>', about: 'how much fresh policies lean towards leaving layers alone; 0 is an even draw' },
@@ -96,6 +101,12 @@ export const search = {
   cropPadding,
   flip,
   cohort: integer({ flags: '--cohort <n>', about: 'candidates trained side by side' }, 1, COMPRESS.cohort, 256),
+  halving: integer(
+    { flags: '--halving <n>', about: 'successive halving inside a cohort: the best 1/n go on at each rung; 1 for none' },
+    1,
+    COMPRESS.halving,
+    256,
+  ),
   finalEpochs: integer({ flags: '--final-epochs <n>', about: "epochs of the best student's training" }, 1, COMPRESS.finalEpochs, 100_000),
   finalLearningRate: decimal(
     { flags: '--final-learning-rate <x>', about: 'its peak learning rate (Adam, one-cycle)' },

@@ -4,13 +4,23 @@ import {
   openJournal,
   parseConstraint,
   runSearch,
+  unconstrainedReward,
   type Evaluate,
   type FinishedStudent,
   type Journal,
   type SearchResult,
 } from '@n2n/agent';
 import { compileOpSet, type Gpu } from '@n2n/kernels';
-import { CandidateTrainer, paperAdam, type Augmentation, type DeviceImages, type Model, type TeacherTable } from '@n2n/trainer';
+import {
+  CandidateTrainer,
+  Inheritance,
+  paperAdam,
+  type Augmentation,
+  type DeviceImages,
+  type Model,
+  type TeacherTable,
+} from '@n2n/trainer';
+import { parameterCount } from '@n2n/trainer/network';
 import type { Context } from '../context.js';
 import { count, percent } from '../output/format.js';
 import type { Progress } from '../output/progress.js';
@@ -63,9 +73,11 @@ async function searchWith(
   const { seed, stages, updates, rollouts, roundTo, prior, constraint } = run.record.configuration;
   const view = new SearchView(context, run.record.configuration);
   const pipelines: { first: number | null; last: number | null } = { first: null, last: null };
+  const teacher = { params: parameterCount(material.model.spec), accuracy: material.accuracy };
   const evaluate: Evaluate = async (candidates) => {
     pipelines.first ??= gpu.statistics.pipelinesCompiled;
     const outcomes = await trainer.judge(candidates, {
+      score: ({ spec }, accuracy) => unconstrainedReward({ params: parameterCount(spec), accuracy }, teacher),
       signal: context.signal,
       onProgress: (first, size, { samples, totalSamples }) => view.training((first + (size * samples) / totalSamples) / candidates.length),
     });
@@ -95,7 +107,7 @@ async function searchWith(
 }
 
 async function openTrainer(gpu: Gpu, configuration: Configuration, material: SearchMaterial): Promise<CandidateTrainer> {
-  const { learningRate, weightDecay, schedule, epochs, batch, views, seed, cohort } = configuration;
+  const { learningRate, weightDecay, schedule, epochs, batch, views, seed, cohort, halving, init } = configuration;
   return CandidateTrainer.create(
     gpu,
     material.images,
@@ -109,8 +121,10 @@ async function openTrainer(gpu: Gpu, configuration: Configuration, material: Sea
       views,
       seed,
       cohort,
+      halving,
       preprocessing: material.model.preprocessing,
       ...(material.augmentation === undefined ? {} : { augmentation: material.augmentation }),
+      ...(init === 'inherit' ? { inheritance: new Inheritance(material.model) } : {}),
     },
     material.table,
   );

@@ -1,7 +1,7 @@
 // The chosen student: trained fully on labels and the teacher's logits, saved, and read again before anything is claimed of it.
 import type { FinishedStudent } from '@n2n/agent';
 import type { Gpu } from '@n2n/kernels';
-import { initialWeights, loadModel, paperAdam, Parameters, saveModel, type Model } from '@n2n/trainer';
+import { Inheritance, initialWeights, loadModel, paperAdam, Parameters, saveModel, type Model } from '@n2n/trainer';
 import { parameterCount, type NetworkSpec } from '@n2n/trainer/network';
 import type { Context } from '../context.js';
 import { count } from '../output/format.js';
@@ -18,11 +18,13 @@ export async function trainStudent(
   material: SearchMaterial & { readonly all: Uint32Array },
   best: FinishedStudent,
 ): Promise<Model> {
-  const { seed, finalEpochs, finalLearningRate, finalWeightDecay, lambda, batch, views } = run.record.configuration;
+  const { seed, init, finalEpochs, finalLearningRate, finalWeightDecay, lambda, batch, views } = run.record.configuration;
   const { model: teacher, images, all, table, augmentation } = material;
   const spec: NetworkSpec = { ...best.spec, name: `${teacher.spec.name}-student` };
   context.output.note(`student: training ${count(parameterCount(spec))} parameters on ${count(all.length)} images, ${finalEpochs} epochs`);
-  const parameters = await Parameters.create(gpu, spec, initialWeights(spec, `${seed}/final/${best.hash}`));
+  const initial = initialWeights(spec, `${seed}/final/${best.hash}`);
+  const weights = init === 'inherit' ? new Inheritance(teacher).weightsFor(spec, initial) : initial;
+  const parameters = await Parameters.create(gpu, spec, weights);
   try {
     await fit(
       gpu,

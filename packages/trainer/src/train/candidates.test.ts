@@ -3,7 +3,7 @@ import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { DeviceLostError, DeviceMemoryError, DeviceUseError, openDevice, type Gpu } from '@n2n/kernels';
 import { parseSpec, specHash, zooSpec, type NetworkSpec } from '../network/index.js';
 import { patterns } from '../testing/patterns.js';
-import { CandidateTrainer, type Candidate, type CandidateOutcome, type CandidateSettings } from './candidates.js';
+import { CandidateTrainer, rungSteps, type Candidate, type CandidateOutcome, type CandidateSettings } from './candidates.js';
 import { DeviceImages } from './images.js';
 import { defaultSgd } from './schedule.js';
 
@@ -64,7 +64,7 @@ const refused = candidate(
 async function judge(
   candidates: readonly Candidate[],
   changed: Partial<CandidateSettings> = {},
-): Promise<Omit<CandidateOutcome, 'seconds'>[]> {
+): Promise<Omit<CandidateOutcome, 'seconds' | 'steps' | 'rungs'>[]> {
   const before = gpu.statistics.bytesAllocated;
   const trainer = await CandidateTrainer.create(gpu, images, indices, { ...settings, ...changed });
   const outcomes = await trainer.judge(candidates);
@@ -170,5 +170,40 @@ describe('a device that fails is no outcome', () => {
     other.poison(failure);
     await expect(trainer.judge([small])).rejects.toBe(failure);
     other.close();
+  });
+});
+
+describe('successive halving', () => {
+  const cohort = [small, half, wide(8), wide(4)];
+
+  it('puts the rungs where one student is left, geometrically before the end', () => {
+    expect(rungSteps(4, 2, 250)).toEqual([63, 125]);
+    expect(rungSteps(4, 3, 250)).toEqual([28, 83]);
+    expect(rungSteps(9, 3, 90)).toEqual([10, 30]);
+    expect(rungSteps(8, 4, 3)).toEqual([1]);
+    expect(rungSteps(1, 3, 90)).toEqual([]);
+    expect(rungSteps(5, 1, 90)).toEqual([]);
+  });
+
+  it('stops all but the best at each rung; whoever goes on gets the bits of an uninterrupted training', async () => {
+    const options = { ...settings, cohort: 4, halving: 2 };
+    const trainer = await CandidateTrainer.create(gpu, images, indices, options);
+    // The later in the list the better: the first two stop at the first rung, the third at the second.
+    const outcomes = await trainer.judge(cohort, { score: ({ hash }) => cohort.findIndex((other) => other.hash === hash) });
+    await trainer.destroy();
+    expect(outcomes.map(({ steps }) => steps)).toEqual([1, 1, 2, 4]);
+    expect(outcomes.map(({ rungs }) => rungs.map(({ steps }) => steps))).toEqual([[1], [1], [1, 2], [1, 2]]);
+    for (const { accuracy, rungs } of outcomes.slice(0, 3)) expect(accuracy).toBe(rungs.at(-1)!.accuracy);
+    const [alone] = await judge([cohort[3]!], { cohort: 1 });
+    expect(outcomes[3]).toMatchObject(alone!);
+  });
+
+  it('compares accuracies unless told otherwise', async () => {
+    const trainer = await CandidateTrainer.create(gpu, images, indices, { ...settings, cohort: 4, halving: 4, epochs: 6 });
+    const outcomes = await trainer.judge(cohort);
+    await trainer.destroy();
+    const [winner] = outcomes.filter(({ steps }) => steps === 12);
+    expect(outcomes.map(({ steps }) => steps).toSorted((a, b) => a - b)).toEqual([3, 3, 3, 12]);
+    expect(winner!.rungs[0]!.accuracy).toBe(Math.max(...outcomes.map(({ rungs }) => rungs[0]!.accuracy)));
   });
 });

@@ -8,6 +8,7 @@ import { Parameters } from '../plan/parameters.js';
 import { evaluate, evaluationBatch, evaluationFeed, type Evaluation } from './evaluate.js';
 import { Feed, type Augmentation, type TeacherTable } from './feed.js';
 import type { DeviceImages } from './images.js';
+import type { Inheritance } from './inherit.js';
 import { initialWeights } from './initial.js';
 import type { Objective } from './objective.js';
 import type { Optimiser, Schedule } from './schedule.js';
@@ -23,8 +24,16 @@ export interface CandidateSettings {
   readonly seed: number | string;
   /** Students trained side by side. */
   readonly cohort: number;
+  /**
+   * Successive halving (Jamieson and Talwalkar, arXiv 1502.07943) inside a cohort: at each rung all but the best 1 / halving of the
+   * students in training stop, and keep the accuracy that they have there. The last rung leaves one and is at 1 / halving of the
+   * steps, the one before at 1 / halving^2, .... 1 or nothing trains every student to the end.
+   */
+  readonly halving?: number;
   readonly preprocessing: Preprocessing;
   readonly augmentation?: Augmentation;
+  /** Where students start; without it from random weights. */
+  readonly inheritance?: Inheritance;
 }
 
 export interface Candidate {
@@ -39,11 +48,27 @@ export interface CandidateOutcome {
   /** Mean validation cross-entropy; NaN when it is not finite and when the student could not be trained. */
   readonly loss: number;
   readonly seconds: number;
+  /** Steps trained, and the accuracy at each rung passed on the way. */
+  readonly steps: number;
+  readonly rungs: readonly Rung[];
   /** Why there is no finite loss. */
   readonly failure?: string;
 }
 
+export interface Rung {
+  readonly steps: number;
+  /** Fraction of the validation split. */
+  readonly accuracy: number;
+}
+
+interface Passed {
+  readonly steps: number;
+  readonly evaluation: Evaluation;
+}
+
 export interface JudgeOptions {
+  /** What a rung compares, larger is better; the accuracy unless told. */
+  readonly score?: (candidate: Candidate, accuracy: number) => number;
   readonly signal?: AbortSignal;
   /** Progress within the cohort that starts at candidate `first`. */
   readonly onProgress?: (first: number, count: number, progress: TrainingProgress) => void;
@@ -99,7 +124,7 @@ export class CandidateTrainer {
       if (!isMisfit(error)) throw error;
       this.gpu.check(); // memory that ran out outside of an allocation has voided the device
       const [only] = cohort;
-      if (cohort.length === 1) return [failed(only!.hash, error.message, performance.now() - started)];
+      if (cohort.length === 1) return [{ ...failed(only!.hash, error.message, performance.now() - started), steps: 0, rungs: [] }];
     }
     const outcomes: CandidateOutcome[] = [];
     for (const [i, candidate] of cohort.entries()) outcomes.push(...(await this.#judgeCohort([candidate], first + i, options)));
@@ -111,8 +136,11 @@ export class CandidateTrainer {
     const started = performance.now();
     const networks: Parameters[] = [];
     try {
-      for (const { spec, hash } of cohort)
-        networks.push(await Parameters.create(gpu, spec, initialWeights(spec, `${settings.seed}/${hash}`)));
+      for (const { spec, hash } of cohort) {
+        const initial = initialWeights(spec, `${settings.seed}/${hash}`);
+        networks.push(await Parameters.create(gpu, spec, settings.inheritance?.weightsFor(spec, initial) ?? initial));
+      }
+      const passed: Passed[][] = cohort.map(() => []);
       const results = await trainSideBySide(gpu, networks, this.feed, {
         objective: settings.objective,
         optimiser: settings.optimiser,
@@ -121,20 +149,46 @@ export class CandidateTrainer {
         indices: this.trainIndices,
         seed: settings.seed,
         views: settings.views,
+        rungs: rungSteps(cohort.length, settings.halving ?? 1, settings.epochs * this.feed.steps),
+        onRung: (steps, training) => this.#rung(cohort, networks, passed, { steps, training }, options),
         ...(options.signal === undefined ? {} : { signal: options.signal }),
         onProgress: (progress) => options.onProgress?.(first, cohort.length, progress),
       });
       const outcomes: CandidateOutcome[] = [];
       for (const [i, { spec, hash }] of cohort.entries()) {
         const result = results[i]!;
-        const validation = result instanceof DivergedError ? result : await this.#validate(spec, networks[i]!);
+        const steps = result instanceof DivergedError ? 0 : result.steps;
+        const last = passed[i]!.at(-1);
+        // A student that a rung stopped was measured there.
+        const measured = last?.steps === steps ? last.evaluation : undefined;
+        const validation = result instanceof DivergedError ? result : (measured ?? (await this.#validate(spec, networks[i]!)));
         const elapsedMs = (performance.now() - started) / cohort.length;
-        outcomes.push(outcomeOf(hash, validation, elapsedMs));
+        const rungs = passed[i]!.map((rung) => ({ steps: rung.steps, accuracy: rung.evaluation.accuracy }));
+        outcomes.push({ ...outcomeOf(hash, validation, elapsedMs), steps, rungs });
       }
       return outcomes;
     } finally {
       for (const network of networks) await network.destroy();
     }
+  }
+
+  /** Measures the students in training and returns the best 1 / halving of them. */
+  async #rung(
+    cohort: readonly Candidate[],
+    networks: readonly Parameters[],
+    passed: readonly Passed[][],
+    { steps, training }: { readonly steps: number; readonly training: readonly number[] },
+    { score }: JudgeOptions,
+  ): Promise<readonly number[]> {
+    const scores = new Map<number, number>();
+    for (const i of training) {
+      const candidate = cohort[i]!;
+      const evaluation = await this.#validate(candidate.spec, networks[i]!);
+      passed[i]!.push({ steps, evaluation });
+      scores.set(i, score?.(candidate, evaluation.accuracy) ?? evaluation.accuracy);
+    }
+    const ranked = training.toSorted((a, b) => scores.get(b)! - scores.get(a)! || a - b);
+    return ranked.slice(0, Math.ceil(training.length / (this.settings.halving ?? 1)));
   }
 
   async #validate(spec: NetworkSpec, network: Parameters): Promise<Evaluation> {
@@ -152,6 +206,17 @@ export class CandidateTrainer {
   }
 }
 
+/** Steps of the rungs that leave one of `students`, in rising order. */
+export function rungSteps(students: number, halving: number, totalSteps: number): number[] {
+  if (halving <= 1) return [];
+  const steps: number[] = [];
+  for (let left = students, part = halving; left > 1; left = Math.ceil(left / halving), part *= halving) {
+    const step = Math.round(totalSteps / part);
+    if (step >= 1 && step < totalSteps) steps.unshift(step);
+  }
+  return [...new Set(steps)];
+}
+
 /**
  * A student that cannot be trained here: the plan refuses its spec, or a tensor is over the adapter's limits or the memory
  * left. Only the first two follow from the spec alone; all are told the same way, by judging the student alone.
@@ -159,7 +224,9 @@ export class CandidateTrainer {
 const isMisfit = (error: unknown): error is SpecError | DeviceMemoryError =>
   error instanceof SpecError || error instanceof DeviceMemoryError;
 
-function outcomeOf(hash: string, validation: Evaluation | DivergedError, elapsedMs: number): CandidateOutcome {
+type Measured = Omit<CandidateOutcome, 'steps' | 'rungs'>;
+
+function outcomeOf(hash: string, validation: Evaluation | DivergedError, elapsedMs: number): Measured {
   if (validation instanceof DivergedError) return failed(hash, validation.message, elapsedMs);
   const { accuracy, loss } = validation;
   // Logits that are no numbers have an accuracy all the same: that of always answering with the first class.
@@ -167,7 +234,7 @@ function outcomeOf(hash: string, validation: Evaluation | DivergedError, elapsed
   return { hash, accuracy, loss, seconds: elapsedMs / 1000 };
 }
 
-const failed = (hash: string, failure: string, elapsedMs: number): CandidateOutcome => ({
+const failed = (hash: string, failure: string, elapsedMs: number): Measured => ({
   hash,
   accuracy: 0,
   loss: NaN,

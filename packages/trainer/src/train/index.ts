@@ -2,6 +2,7 @@ export * from './candidates.js';
 export * from './evaluate.js';
 export * from './feed.js';
 export * from './images.js';
+export * from './inherit.js';
 export * from './initial.js';
 export * from './latency.js';
 export * from './objective.js';

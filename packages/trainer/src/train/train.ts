@@ -20,6 +20,10 @@ export interface TrainingOptions {
   readonly seed: number | string;
   /** Augmented views to draw from: 0 for none, Infinity for a new one each epoch (then there are no cached teacher logits). */
   readonly views: number;
+  /** Steps of the whole training after which `onRung` says who goes on; rising, below the last step. */
+  readonly rungs?: readonly number[];
+  /** Given the steps done and the networks (by position) still in training, returns those that go on, at least one. */
+  readonly onRung?: (steps: number, training: readonly number[]) => Promise<readonly number[]>;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: TrainingProgress) => void;
 }
@@ -44,7 +48,10 @@ export interface EpochRecord {
 }
 
 export interface TrainingResult {
+  /** Of the epochs trained to their end. */
   readonly epochs: readonly EpochRecord[];
+  /** Steps trained: all of them unless a rung was the last. */
+  readonly steps: number;
   readonly memory: PlanMemory;
 }
 
@@ -77,58 +84,120 @@ export async function trainSideBySide(
   if (steps === 0) throw new RangeError(`${options.indices.length} images are less than one batch of ${feed.batch}`);
   const dropoutSeed = keyedRandom(options.seed, 'dropout').next();
   const planOptions = { objective: options.objective, optimiser: options.optimiser, seed: dropoutSeed, steps };
-  const plans: TrainingPlan[] = [];
+  const runners: Runner[] = [];
   try {
-    for (const parameters of networks) plans.push(await TrainingPlan.create(gpu, parameters, feed, planOptions));
-    const records: (EpochRecord[] | DivergedError)[] = networks.map(() => []);
-    const totalSamples = options.epochs * steps * feed.batch;
-    const started = performance.now();
-    for (let epoch = 0; epoch < options.epochs; epoch++) {
-      feed.setOrder(epochOrder(options, epoch, steps * feed.batch), epoch * steps);
-      const table = scheduleRows(options.optimiser, options.schedule, epoch * steps, steps, options.epochs * steps);
-      for (const plan of plans) {
-        gpu.write(plan.schedule, table);
-        gpu.write(plan.totals, new Float32Array(4));
-      }
-      const report = (done: number, last?: EpochRecord): void => {
-        const samples = (epoch * steps + done) * feed.batch;
-        const samplesPerSecond = (samples * networks.length) / ((performance.now() - started) / 1000);
-        options.onProgress?.({ epoch, epochs: options.epochs, samples, totalSamples, samplesPerSecond, ...last });
-      };
-      const recordings = plans.map((plan) => plan.recording);
-      await runSteps(gpu, feed, (pass) => encodeInterleaved(gpu, pass, recordings), steps, {
-        onSteps: (done) => report(done),
-        ...(options.signal === undefined ? {} : { signal: options.signal }),
-      });
-      for (const [i, plan] of plans.entries()) {
-        const record = records[i]!;
-        if (!(record instanceof Error)) records[i] = await closeEpoch(gpu, plan, record, networks[i]!, epoch);
-      }
-      const first = records[0]!;
-      report(steps, first instanceof Error ? undefined : first.at(-1));
-      if (records.every((record) => record instanceof Error)) break;
+    for (const parameters of networks) {
+      const plan = await TrainingPlan.create(gpu, parameters, feed, planOptions);
+      runners.push({ plan, parameters, epochs: [], steps: 0, training: true });
     }
-    return records.map((record, i) => (record instanceof Error ? record : { epochs: record, memory: plans[i]!.memory }));
+    await new SideBySide(gpu, feed, options, steps, runners).run();
+    return runners.map(({ plan, error, epochs, steps: trained }) => error ?? { epochs, steps: trained, memory: plan.memory });
   } finally {
-    for (const plan of plans) await plan.destroy();
+    for (const { plan } of runners) await plan.destroy();
   }
 }
 
-async function closeEpoch(
-  gpu: Gpu,
-  plan: TrainingPlan,
-  records: EpochRecord[],
-  network: Parameters,
-  epoch: number,
-): Promise<EpochRecord[] | DivergedError> {
+/** One network in training. */
+interface Runner {
+  readonly plan: TrainingPlan;
+  readonly parameters: Parameters;
+  readonly epochs: EpochRecord[];
+  steps: number;
+  error?: DivergedError;
+  /** False once a rung left it behind. */
+  training: boolean;
+}
+
+class SideBySide {
+  readonly #started = performance.now();
+  #trainedSamples = 0;
+
+  constructor(
+    private readonly gpu: Gpu,
+    private readonly feed: Feed,
+    private readonly options: TrainingOptions,
+    /** Of an epoch. */
+    private readonly steps: number,
+    private readonly runners: readonly Runner[],
+  ) {}
+
+  async run(): Promise<void> {
+    const { epochs, rungs = [], onRung } = this.options;
+    for (let epoch = 0; epoch < epochs; epoch++) {
+      const order = epochOrder(this.options, epoch, this.steps * this.feed.batch);
+      const first = epoch * this.steps;
+      for (const { plan } of this.#active()) this.gpu.write(plan.totals, new Float32Array(4));
+      const cuts = rungs.filter((rung) => rung > first && rung <= first + this.steps).map((rung) => rung - first);
+      let from = 0;
+      for (const to of new Set([...cuts, this.steps])) {
+        await this.#segment(order, epoch, from, to);
+        if (to === this.steps) await this.#closeEpoch(epoch);
+        if (cuts.includes(to) && onRung !== undefined) await this.#rung(first + to, onRung);
+        from = to;
+      }
+      if (this.#active().every(({ error }) => error !== undefined)) return;
+    }
+  }
+
+  #active(): Runner[] {
+    return this.runners.filter(({ training }) => training);
+  }
+
+  /** Steps `from` to `to` of an epoch. */
+  async #segment(order: Uint32Array, epoch: number, from: number, to: number): Promise<void> {
+    const { gpu, feed, options, steps } = this;
+    const active = this.#active();
+    const first = epoch * steps + from;
+    feed.setOrder(order.subarray(from * feed.batch * 2), first);
+    const table = scheduleRows(options.optimiser, options.schedule, first, steps - from, options.epochs * steps);
+    for (const { plan } of active) gpu.write(plan.schedule, table);
+    const recordings = active.map(({ plan }) => plan.recording);
+    const before = this.#trainedSamples;
+    await runSteps(gpu, feed, (pass) => encodeInterleaved(gpu, pass, recordings), to - from, {
+      onSteps: (done) => {
+        this.#trainedSamples = before + done * feed.batch * active.length;
+        this.#report(epoch, from + done);
+      },
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    for (const runner of active) runner.steps = epoch * steps + to;
+  }
+
+  async #closeEpoch(epoch: number): Promise<void> {
+    for (const runner of this.#active()) {
+      if (runner.error !== undefined) continue;
+      const record = await closeEpoch(this.gpu, runner, epoch);
+      if (record instanceof Error) runner.error = record;
+      else runner.epochs.push(record);
+    }
+    this.#report(epoch, this.steps, this.runners[0]?.epochs[epoch]);
+  }
+
+  async #rung(steps: number, onRung: NonNullable<TrainingOptions['onRung']>): Promise<void> {
+    const training = this.runners.flatMap((runner, i) => (runner.training && runner.error === undefined ? [i] : []));
+    if (training.length === 0) return;
+    const goOn = await onRung(steps, training);
+    this.runners.forEach((runner, i) => (runner.training &&= goOn.includes(i)));
+  }
+
+  #report(epoch: number, done: number, last?: EpochRecord): void {
+    const { epochs, onProgress } = this.options;
+    const { batch } = this.feed;
+    const samplesPerSecond = this.#trainedSamples / ((performance.now() - this.#started) / 1000);
+    const samples = (epoch * this.steps + done) * batch;
+    onProgress?.({ epoch, epochs, samples, totalSamples: epochs * this.steps * batch, samplesPerSecond, ...last });
+  }
+}
+
+async function closeEpoch(gpu: Gpu, { plan, parameters }: Runner, epoch: number): Promise<EpochRecord | DivergedError> {
   const [lossSum, correct, samples] = (await gpu.read(plan.totals)) as unknown as [number, number, number];
   const loss = lossSum / samples;
   if (!Number.isFinite(loss)) {
     return new DivergedError(
-      `training of "${network.spec.name}" diverged in epoch ${epoch + 1}: the loss is ${loss}. Use a lower learning rate.`,
+      `training of "${parameters.spec.name}" diverged in epoch ${epoch + 1}: the loss is ${loss}. Use a lower learning rate.`,
     );
   }
-  return [...records, { loss, accuracy: correct / samples }];
+  return { loss, accuracy: correct / samples };
 }
 
 /** Pairs (image, view) of an epoch, shuffled by a key of its own. */
