@@ -1,43 +1,64 @@
 // n2n compress TEACHER --data D: searches for a small student of a trained network and trains it.
 import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
-import { isDatasetName, loadModel } from '@n2n/trainer';
+import type { Gpu } from '@n2n/kernels';
+import { encodeModel, isDatasetName, modelFormat, type Dataset, type Model } from '@n2n/trainer';
 import { COMPRESS, VALIDATION_FRACTION } from '../budgets.js';
 import { defineCommand } from '../command.js';
+import type { Context } from '../context.js';
 import type { Configuration } from '../run/record.js';
 import { freeRunPath, refuseExisting } from '../run/run.js';
 import type { Resolved } from '../settings/setting.js';
-import { adapter, classes, data, run, search } from '../settings/settings.js';
+import { adapter, classes, data, mean, run, search, std } from '../settings/settings.js';
 import { openData } from '../sources/data.js';
-import { checkFits } from '../sources/network.js';
+import { modelFor, openSource, type PreprocessingFlags } from '../sources/model.js';
 import { carryOut } from '../workflow/compress.js';
+import { withBatchNorms } from '../workflow/onnx.js';
+import { divide } from '../workflow/split.js';
 import { checkConfiguration, createRun, defaultViews } from '../workflow/start.js';
 
-const compressSettings = { data, classes, run, ...search, adapter };
+const compressSettings = { data, classes, run, mean, std, ...search, adapter };
 
 export const compressCommand = defineCommand({
   name: 'compress',
   about: 'searches for a much smaller student of a trained network, trains it and writes a run directory',
-  arguments: [{ name: '<teacher>', about: 'a .safetensors model, as n2n train writes it' }],
+  arguments: [{ name: '<teacher>', about: 'a .safetensors model, as n2n train writes it, or an .onnx model of another tool' }],
   settings: compressSettings,
   async run(context, values, [teacherPath = '']) {
-    const folder = values.run ?? (await freeRunPath(basename(teacherPath, '.safetensors')));
+    const folder = values.run ?? (await freeRunPath(basename(teacherPath).replace(/\.(safetensors|onnx)$/i, '')));
     await refuseExisting(folder);
-    const teacher = await loadModel(teacherPath);
-    const content = await readFile(teacherPath);
+    const source = await openSource(context.output, teacherPath);
     const dataset = await openData(values.data, values.classes);
-    checkFits(teacher.spec, dataset);
+    const teacher = modelFor(context.output, teacherPath, source, values, dataset);
     const configuration = configurationOf(values, resolve(teacherPath), dataset.train.count);
     checkConfiguration(configuration, dataset);
     const gpu = await context.openGpu(values.adapter);
+    const content = await teacherFile(context, gpu, teacherPath, teacher, dataset, configuration, values);
     const created = await createRun(folder, 'compress', configuration, dataset, gpu, content);
     context.output.note(`run directory ${created.folder}`);
     await carryOut(context, created, dataset, gpu, true);
   },
 });
 
+/** The run's copy of the teacher: the file itself, unless it is ONNX or the flags say how pixels become inputs. */
+async function teacherFile(
+  context: Context,
+  gpu: Gpu,
+  path: string,
+  teacher: Model,
+  dataset: Dataset,
+  { validation, seed }: Configuration,
+  flags: PreprocessingFlags,
+): Promise<Uint8Array> {
+  if (modelFormat(path) === 'onnx') {
+    const { train } = divide(dataset.train, { validation, classes: dataset.classes, seed });
+    return encodeModel(await withBatchNorms(context, gpu, teacher, dataset, train), path);
+  }
+  return flags.mean === undefined && flags.std === undefined ? readFile(path) : encodeModel(teacher, path);
+}
+
 function configurationOf(values: Resolved<typeof compressSettings>, teacherPath: string, images: number): Configuration {
-  const { run: _, data: name = '', validation, views, constraint, stages, ...rest } = values;
+  const { run: _, mean: _mean, std: _std, data: name = '', validation, views, constraint, stages, ...rest } = values;
   return {
     ...rest,
     data: isDatasetName(name) ? name : resolve(name),

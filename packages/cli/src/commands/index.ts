@@ -2,6 +2,7 @@
 import type { CommandDeclaration } from '../command.js';
 import { benchOpsCommand, benchStepCommand } from './bench.js';
 import { compressCommand } from './compress.js';
+import { convertCommand } from './convert.js';
 import { doctorCommand } from './doctor.js';
 import { evalCommand } from './eval.js';
 import { inspectCommand } from './inspect.js';
@@ -19,6 +20,7 @@ export const commands: readonly CommandDeclaration[] = [
   resumeCommand,
   evalCommand,
   inspectCommand,
+  convertCommand,
   doctorCommand,
   benchOpsCommand,
   benchStepCommand,

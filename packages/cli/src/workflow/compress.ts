@@ -172,9 +172,16 @@ async function figuresOf(
       validationAccuracy,
       latencyMs: medianMs,
       fileBytes: size,
-      files: [{ format: 'safetensors', path, bytes: size }],
+      files: [{ format: 'safetensors', path, bytes: size }, ...(await onnxBeside(path))],
     };
   } finally {
     await parameters.destroy();
   }
+}
+
+/** The same network as ONNX, where there is one. */
+async function onnxBeside(path: string): Promise<NetworkResult['files']> {
+  const onnx = path.replace(/\.safetensors$/, '.onnx');
+  const status = await stat(onnx).catch(() => undefined);
+  return status === undefined ? [] : [{ format: 'onnx', path: onnx, bytes: status.size }];
 }

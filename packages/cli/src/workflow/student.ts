@@ -7,6 +7,7 @@ import type { Context } from '../context.js';
 import { count } from '../output/format.js';
 import type { Run } from '../run/run.js';
 import { fit } from './network.js';
+import { exportStudent } from './onnx.js';
 import { scheduleOf } from './optimiser.js';
 import type { SearchMaterial } from './search.js';
 
@@ -53,7 +54,9 @@ export async function trainStudent(
       note: `${finalEpochs} epochs of distillation`,
     };
     await saveModel(path, { spec, weights: await parameters.read(), preprocessing: teacher.preprocessing, training });
-    return await reload(path, parameters);
+    const student = await reload(path, parameters);
+    await exportStudent(context, gpu, run.path('best', 'student.onnx'), student, images, material.validation);
+    return student;
   } finally {
     await parameters.destroy();
   }

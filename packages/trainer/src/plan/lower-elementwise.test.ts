@@ -36,6 +36,8 @@ it.each(['mobile', 'dense'])("%s has PyTorch's gradients", async (name) => {
     const expected = text.split(' ').map(Number);
     const norm = expected.at(-1)!;
     expect(Math.hypot(...moved), tensor).toBeCloseTo(norm, 4);
-    expected.slice(0, -1).forEach((value, i) => expect(Math.abs(moved[i]! - value), `${tensor}[${i}]`).toBeLessThan(1e-4 * Math.max(norm, 0.1)));
+    expected
+      .slice(0, -1)
+      .forEach((value, i) => expect(Math.abs(moved[i]! - value), `${tensor}[${i}]`).toBeLessThan(1e-4 * Math.max(norm, 0.1)));
   }
 });

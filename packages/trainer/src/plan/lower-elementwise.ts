@@ -111,7 +111,6 @@ function concatShapes({ batch, node, inputLayouts, outputLayout }: NodeContext):
 }
 
 export const elementwiseLowerings: Readonly<Record<string, Lowering>> = {
-  relu: activationLowering('relu'),
   relu6: activationLowering('relu6'),
   'leaky-relu': activationLowering('leaky-relu'),
   silu: activationLowering('silu'),

@@ -1,5 +1,17 @@
 // The one table from node type to ops: what a node's forward and backward passes dispatch.
-import { add, averagePool, batchNorm, conv2d, dropout, globalAveragePool, linear, maxPool, type Conv2dShape, type Op } from '@n2n/kernels';
+import {
+  activation,
+  add,
+  averagePool,
+  batchNorm,
+  conv2d,
+  dropout,
+  globalAveragePool,
+  linear,
+  maxPool,
+  type Conv2dShape,
+  type Op,
+} from '@n2n/kernels';
 import { SpecError, type NodeSpec, type Shape } from '../network/index.js';
 import type { Activation, CallList, External, Place } from './graph.js';
 import { sampleWords, type SampleLayout } from './layout.js';
@@ -132,7 +144,6 @@ const averageShape = (context: NodeContext): ReturnType<typeof windowShape> & { 
 const sizeOf = (context: NodeContext): number => context.batch * sampleWords(context.outputLayout);
 
 export const lowerings: Readonly<Record<string, Lowering>> = {
-  ...elementwiseLowerings,
   conv2d: {
     forward: (context) => forwardWeighted(conv2d, convShape(context), context),
     backward: (context, dy) => backwardWeighted(conv2d, convShape(context), context, dy),
@@ -179,6 +190,25 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
         dbeta: gradient(context, 'bias'),
       };
       context.calls.emit(batchNorm, 'gradient', batchNormShape(context), places, context.node.id);
+      return [dx];
+    },
+  },
+  relu: {
+    layout: ([input]) => input!,
+    forward(context) {
+      const y = output(context);
+      context.calls.emit(activation, 'forward', { size: sizeOf(context), kind: 'relu' }, { x: context.inputs[0]!, y }, context.node.id);
+      return y;
+    },
+    backward(context, dy) {
+      const dx = inputGradient(context);
+      context.calls.emit(
+        activation,
+        'gradient',
+        { size: sizeOf(context), kind: 'relu' },
+        { x: context.inputs[0]!, dy, dx },
+        context.node.id,
+      );
       return [dx];
     },
   },
@@ -234,6 +264,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
     forward: (context) => context.inputs[0]!,
     backward: (_, dy) => [dy],
   },
+  ...elementwiseLowerings,
   dropout: {
     layout: ([input]) => input!,
     forward(context) {
