@@ -64,12 +64,13 @@ export async function deviceLogits(
   return Array.from({ length: count * spec.classes }, (_, i) => rows[Math.floor(i / spec.classes) * stride + (i % spec.classes)]!);
 }
 
-/** Logits of an ONNX file in ONNX Runtime, for images given as bytes. */
+/** Logits of an ONNX file in ONNX Runtime, for images given as bytes; the file may want them with their channels last. */
 export async function runtimeLogits(
   file: string | Uint8Array,
   pixels: Uint8Array,
   spec: Network['spec'],
   { mean, std }: Preprocessing,
+  channelsLast = false,
 ): Promise<number[]> {
   const session = typeof file === 'string' ? await InferenceSession.create(file) : await InferenceSession.create(file);
   const { channels, height, width } = spec.input;
@@ -79,7 +80,17 @@ export async function runtimeLogits(
     return (value / 255 - mean[c]!) / std[c]!;
   });
   const [input = ''] = session.inputNames;
-  const results = await session.run({ [input]: new Tensor('float32', data, [pixels.length / (channels * area), channels, height, width]) });
+  const count = pixels.length / (channels * area);
+  const tensor = channelsLast
+    ? new Tensor(
+        'float32',
+        data.map(
+          (_, i) => data[Math.floor(i / (area * channels)) * area * channels + (i % channels) * area + (Math.floor(i / channels) % area)]!,
+        ),
+        [count, height, width, channels],
+      )
+    : new Tensor('float32', data, [count, channels, height, width]);
+  const results = await session.run({ [input]: tensor });
   const output = results[session.outputNames[0] ?? ''];
   await session.release();
   return Array.from(output?.data as Float32Array);

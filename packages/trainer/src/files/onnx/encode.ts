@@ -72,11 +72,13 @@ function encodeAttribute(attribute: OnnxAttribute): Uint8Array[] {
         return [float(2, attribute.float ?? 0)];
       case AttributeType.INT:
         return [integer(3, attribute.int ?? 0)];
+      case AttributeType.STRING:
+        return [element(4, attribute.text ?? '')];
       case AttributeType.INTS:
         return integers(8, attribute.ints ?? []);
       default:
         throw new RangeError(
-          `encodeModel: attribute "${attribute.name}" has type ${attribute.type}; only numbers and lists of integers are written`,
+          `encodeModel: attribute "${attribute.name}" has type ${attribute.type}; only numbers, texts and lists of integers are written`,
         );
     }
   };
