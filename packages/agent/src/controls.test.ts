@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { channelGroups, macs, parameterCount, zooSpec } from '@n2n/trainer/network';
 import { sampleStudents, uniformStudent, type SampleOptions } from './controls.js';
+import { parseConstraint } from './reward.js';
 import { stageNames } from './stages.js';
 
 const teacher = zooSpec('resnet18@0.25', { channels: 3, height: 32, width: 32, classes: 10 });
@@ -35,9 +36,11 @@ describe('sampleStudents', () => {
   });
 
   it('keeps to what is accepted, and says when that is too little', () => {
-    const small = sampleStudents(teacher, { ...options, count: 4, accepts: (spec) => parameterCount(spec) < 100_000 });
-    for (const { spec } of small) expect(parameterCount(spec)).toBeLessThan(100_000);
-    expect(() => sampleStudents(lenet, { ...options, count: 1, accepts: () => false })).toThrow(/only 0 of 1 distinct students/);
+    const small = sampleStudents(teacher, { ...options, count: 4, constraints: [parseConstraint('params<=100000')] });
+    for (const { spec } of small) expect(parameterCount(spec)).toBeLessThanOrEqual(100_000);
+    expect(() => sampleStudents(lenet, { ...options, count: 1, constraints: [parseConstraint('macs<=10')] })).toThrow(
+      /only 0 of 1 distinct students/,
+    );
   });
 });
 

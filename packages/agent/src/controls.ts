@@ -7,7 +7,7 @@ import { judge } from './degenerate.js';
 import type { Candidate } from './evaluate.js';
 import { keyedRandom } from './random.js';
 import type { Student } from './repair.js';
-import { ConfigurationError } from './reward.js';
+import { architectureMeasures, ConfigurationError, violation, type Constraint } from './reward.js';
 import { stages, type StageName, type StageOptions } from './stages.js';
 
 export interface SampleOptions extends StageOptions {
@@ -15,8 +15,8 @@ export interface SampleOptions extends StageOptions {
   readonly count: number;
   readonly seed: number;
   readonly stages: readonly StageName[];
-  /** Draws that count only when this holds of the network, such as a limit on its size. */
-  readonly accepts?: (spec: NetworkSpec) => boolean;
+  /** Draws count only when they keep what these ask of an architecture: parameters, multiply-adds, bytes. */
+  readonly constraints?: readonly Constraint[];
 }
 
 /** Draws for each student wanted before the space is given up as too small. */
@@ -29,7 +29,7 @@ const priors: Readonly<Record<StageName, readonly number[]>> = { removal: remova
  * distribution of a policy that knows only the prior. Throws ConfigurationError when there are too few.
  */
 export function sampleStudents(teacher: NetworkSpec, options: SampleOptions): Candidate[] {
-  const { count, seed, accepts = () => true } = options;
+  const { count, seed, constraints = [] } = options;
   const costs = { params: parameterCount(teacher), macs: macs(teacher) };
   const found = new Map<string, Candidate>();
   for (let draw = 0; found.size < count; draw++) {
@@ -39,7 +39,7 @@ export function sampleStudents(teacher: NetworkSpec, options: SampleOptions): Ca
       );
     }
     const student = judge(drawStudent(teacher, options, draw, seed), costs);
-    if (student.kind === 'degenerate' || !accepts(student.spec)) continue;
+    if (student.kind === 'degenerate' || violation(constraints, architectureMeasures(student.spec)) > 0) continue;
     const hash = specHash(student.spec);
     if (!found.has(hash)) found.set(hash, { spec: student.spec, hash });
   }

@@ -4,8 +4,18 @@ export { sampleStudents, uniformStudent, type SampleOptions } from './controls.j
 export { Journal, JournalError, openJournal, type JournalEvent, type JournalRecord, type JournalSink } from './journal.js';
 export type { FinishedStudent, RolloutRecord, SearchCounts, SearchRecord, UpdateEvent } from './ledger.js';
 export { searchDefaults, type SearchOptions } from './options.js';
+export { regret, spearman } from './ranking.js';
 export type { BaselineKind } from './reinforce.js';
-export { ConfigurationError, parseConstraint, unconstrainedReward, type Constraint, type Measures, type Metric } from './reward.js';
+export {
+  ConfigurationError,
+  architectureMeasures,
+  parseConstraint,
+  unconstrainedReward,
+  violation,
+  type Constraint,
+  type Measures,
+  type Metric,
+} from './reward.js';
 export { runSearch, type SearchEvent, type SearchInput, type SearchResult } from './search.js';
 export { fileSnapshot, SnapshotError, type SearchState, type SnapshotStore } from './snapshot.js';
 export { stageNames, type StageName } from './stages.js';

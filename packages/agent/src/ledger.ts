@@ -132,6 +132,11 @@ export class Ledger {
     return this.#best;
   }
 
+  /** Best first. */
+  get ranked(): readonly FinishedStudent[] {
+    return this.finished.toSorted((a, b) => (isBetter(a, b) ? -1 : isBetter(b, a) ? 1 : 0));
+  }
+
   /**
    * What the next stage starts from: the best student by R_c * R_a, whether it keeps the constraints or not. A size limit is what
    * shrinkage is there to meet; a network already shrunk to the limit by removal leaves it nothing to do (docs/decisions/0003).

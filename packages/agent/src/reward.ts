@@ -1,4 +1,5 @@
 // The reward of a student (METHOD, "Reward"; N2N learning, section 3.3) and the constraints it may have to meet.
+import { macs, modelBytes, parameterCount, type NetworkSpec } from '@n2n/trainer/network';
 
 /** What constraints are about. `params`, `macs` and `bytes` follow from the architecture, `accuracy` from its training. */
 export interface Measures {
@@ -11,6 +12,13 @@ export interface Measures {
   /** Fraction of the validation split. */
   readonly accuracy: number;
 }
+
+/** What an architecture shows before it is trained. */
+export const architectureMeasures = (spec: NetworkSpec): Omit<Measures, 'accuracy'> => ({
+  params: parameterCount(spec),
+  macs: macs(spec),
+  bytes: modelBytes(spec),
+});
 
 export type Metric = keyof Measures;
 

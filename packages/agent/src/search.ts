@@ -1,6 +1,6 @@
 // The search, from top to bottom: for each stage, for each update, sample rollouts, make students, train those not seen
 // before, reward, learn, write down (METHOD; DESIGN section 7). It is handed `evaluate` and knows of no device.
-import { macs, modelBytes, parameterCount, specHash, type NetworkSpec } from '@n2n/trainer/network';
+import { macs, parameterCount, specHash, type NetworkSpec } from '@n2n/trainer/network';
 import type { Problem } from './actions/problem.js';
 import { DEGENERATE_REWARD, judge, type Costs } from './degenerate.js';
 import type { Candidate, Evaluate, Outcome } from './evaluate.js';
@@ -19,7 +19,7 @@ import { checkSearchOptions, describeOptions, searchDefaults, type SearchOptions
 import { choices, type Policy } from './policies/policy.js';
 import { keyedRandom, type KeyedRandom } from './random.js';
 import { reinforce, sampleRollouts, type BaselineState } from './reinforce.js';
-import { ConfigurationError, leniency, reward, violation, type TeacherMeasures } from './reward.js';
+import { architectureMeasures, ConfigurationError, leniency, reward, violation, type TeacherMeasures } from './reward.js';
 import type { SearchState, SnapshotStore } from './snapshot.js';
 import { stages, type StageName } from './stages.js';
 
@@ -60,6 +60,8 @@ export interface SearchResult {
   readonly feasible: boolean;
   /** Every trained student, in the order of training. */
   readonly finished: readonly FinishedStudent[];
+  /** The same, best first. */
+  readonly ranked: readonly FinishedStudent[];
   readonly history: readonly UpdateEvent[];
   readonly counts: SearchCounts;
 }
@@ -127,10 +129,10 @@ class Search {
         await this.#update(stage, update);
       }
     }
-    const { best, finished, history, counts } = this.#ledger;
+    const { best, finished, ranked, history, counts } = this.#ledger;
     await this.#write({ type: 'end', best: best?.hash ?? null });
     await this.#journal.sync();
-    return { best, feasible: best !== undefined && best.violation === 0, finished, history, counts };
+    return { best, feasible: best !== undefined && best.violation === 0, finished, ranked, history, counts };
   }
 
   /** Writes or checks the first record, then takes up what snapshot and journal hold. */
@@ -226,7 +228,7 @@ class Search {
     for (const { hash, spec } of fresh.values()) {
       const outcome = byHash.get(hash) ?? this.#ahead.get(hash)!;
       const loss = outcome.loss !== null && Number.isFinite(outcome.loss) ? outcome.loss : null;
-      const measures = { params: parameterCount(spec), macs: macs(spec), bytes: modelBytes(spec), accuracy: outcome.accuracy };
+      const measures = { ...architectureMeasures(spec), accuracy: outcome.accuracy };
       const { steps, rungs = [] } = outcome;
       const halving = rungs.length === 0 || steps === undefined ? {} : { steps, rungs };
       await this.#write({ type: 'outcome', hash, loss, ...measures, ...halving, spec }, byHash.get(hash)?.seconds);
@@ -235,8 +237,7 @@ class Search {
 
   /** Whether a constraint on the architecture fails at a time when that costs -1 whatever the accuracy. */
   #isRuledOut(spec: NetworkSpec, update: number): boolean {
-    const measures = { params: parameterCount(spec), macs: macs(spec), bytes: modelBytes(spec) };
-    return leniency(update) === 0 && violation(this.#options.constraints, measures) > 0;
+    return leniency(update) === 0 && violation(this.#options.constraints, architectureMeasures(spec)) > 0;
   }
 
   #rewardOf({ candidate }: Sampled, update: number): number {

@@ -32,6 +32,8 @@ export const COMPRESS = {
   validation: 5000,
   /** Augmented views an image when augmentation is on. */
   views: 4,
+  /** Students trained fully; the best on validation is kept. */
+  top: 1,
   finalEpochs: 30,
   finalLearningRate: 2e-3,
   finalWeightDecay: 1e-4,

@@ -105,6 +105,60 @@ describe('compress', () => {
     expect(await journal('other')).not.toEqual(await journal('first'));
   });
 
+  it('holds a run against controls at equal budget', async () => {
+    await n2nJson(compress('held'));
+    const searched = JSON.parse(await readFile(folder.path('held', 'result.json'), 'utf8')) as Record<string, Record<string, number>>;
+    const { teacher: large, student: small } = searched;
+    for (const control of ['random', 'uniform', 'l1']) {
+      const { control: name, params: size, candidates, files } = await n2nJson(['baseline', control, folder.path('held')]);
+      expect(name).toBe(control);
+      expect(candidates).toBe(control === 'random' ? searched['candidates'] : 0);
+      expect(size).toBeLessThanOrEqual(control === 'random' ? large!['params']! - 1 : small!['params']!);
+      const [{ path }] = files as [{ path: string }];
+      const evaluated = await n2nJson(['eval', path, ...data]);
+      const { controls } = JSON.parse(await readFile(folder.path('held', 'result.json'), 'utf8')) as {
+        controls: Record<string, unknown>[];
+      };
+      expect(controls.at(-1)).toMatchObject({ control, accuracy: evaluated['accuracy'] });
+    }
+    const { code, stdout } = await n2n(['resume', folder.path('held')]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/this search[\s\S]*random search[\s\S]*uniform width scaling[\s\S]*L1 channel pruning/);
+    expect(await n2n(['baseline', 'best', folder.path('held')])).toMatchObject({ code: 2, stdout: '' });
+  });
+
+  it('trains several finalists fully and keeps the best on validation', async () => {
+    const { student: kept } = (await n2nJson([...compress('finalists'), '--top', '3'])) as { student: Record<string, unknown> };
+    const outcomes = (await events('finalists')).filter(({ type }) => type === 'outcome') as unknown as {
+      hash: string;
+      params: number;
+      accuracy: number;
+    }[];
+    expect(outcomes.map(({ hash }) => hash)).toContain(kept['hash']);
+    expect(await journal('finalists')).toEqual(await journal('first'));
+    // The first finalist is the run's only one without --top, trained to the same bits.
+    const { student: single, teacher: large } = result as Record<string, Record<string, number>>;
+    const merit = ({ params, validationAccuracy }: Record<string, unknown>): number =>
+      (1 - (Number(params) / large!['params']!) ** 2) * Number(validationAccuracy);
+    expect(merit(kept)).toBeGreaterThanOrEqual(merit(single!));
+  });
+
+  it('compares the ranking by short training with that by full training', async () => {
+    const short = ['--students', '3', '--epochs', '1', '--subset', '120', '--validation', '60', '--batch', '20'];
+    const document = await n2nJson(['bench', 'ranking', folder.path('teacher.safetensors'), ...data, ...short, '--final-epochs', '3']);
+    const { results, accuracy, seconds } = document as {
+      results: { params: number; cheap: { accuracy: number }; full: { accuracy: number } }[];
+      accuracy: { spearman: number; regret: number };
+      seconds: { cheap: number; full: number };
+    };
+    expect(results).toHaveLength(3);
+    // Three epochs of all images, against one of less than half of them.
+    expect(seconds.full).toBeGreaterThan(seconds.cheap);
+    const best = Math.max(...results.map(({ cheap }) => cheap.accuracy));
+    const chosen = results.find(({ cheap }) => cheap.accuracy === best)!;
+    expect(accuracy.regret).toBe(Math.max(...results.map(({ full }) => full.accuracy)) - chosen.full.accuracy);
+  });
+
   it('writes down at which rung a student stopped', async () => {
     await n2nJson([...compress('halving'), '--halving', '2', '--epochs', '4', '--stages', 'removal', '--updates', '1']);
     const outcomes = (await events('halving')).filter(({ type, rungs }) => type === 'outcome' && rungs !== undefined);

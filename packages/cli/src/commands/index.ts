@@ -1,6 +1,8 @@
 // The commands, in the order of the help text.
 import type { CommandDeclaration } from '../command.js';
+import { baselineCommand } from './baseline.js';
 import { benchOpsCommand, benchStepCommand } from './bench.js';
+import { benchRankingCommand } from './bench-ranking.js';
 import { compressCommand } from './compress.js';
 import { convertCommand } from './convert.js';
 import { doctorCommand } from './doctor.js';
@@ -18,10 +20,12 @@ export const commands: readonly CommandDeclaration[] = [
   trainCommand,
   compressCommand,
   resumeCommand,
+  baselineCommand,
   evalCommand,
   inspectCommand,
   convertCommand,
   doctorCommand,
   benchOpsCommand,
   benchStepCommand,
+  benchRankingCommand,
 ];

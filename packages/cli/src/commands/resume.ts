@@ -1,14 +1,13 @@
 // n2n resume RUN: goes on with an interrupted run, to the same bits as if it had never stopped.
-import { readFile } from 'node:fs/promises';
 import { defineCommand } from '../command.js';
 import type { Context } from '../context.js';
-import { InputError } from '../errors.js';
 import { adapterRecord } from '../output/adapter.js';
 import { Run } from '../run/run.js';
 import { checkSameAdapter, checkSameConfiguration, checkSameData } from '../run/same.js';
 import { openData } from '../sources/data.js';
 import { carryOut, throwIfMissed } from '../workflow/compress.js';
-import { readableResult, resultSchema } from '../workflow/result.js';
+import { readResult } from '../workflow/finished.js';
+import { readableResult } from '../workflow/result.js';
 
 export const resumeCommand = defineCommand({
   name: 'resume',
@@ -37,20 +36,8 @@ export const resumeCommand = defineCommand({
 });
 
 async function reportFinished(context: Context, run: Run): Promise<void> {
-  const path = run.path('result.json');
-  const parsed = resultSchema.safeParse(parseJson(path, await readFile(path, 'utf8')));
-  if (!parsed.success) throw new InputError(`${path} is damaged; remove it to have the end of the run done again`);
+  const result = await readResult(run);
   context.output.note('the run is finished; this is its result');
-  context.output.result(parsed.data, () => readableResult(parsed.data));
-  throwIfMissed(parsed.data);
-}
-
-function parseJson(path: string, text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new InputError(
-      `${path} is damaged (${error instanceof Error ? error.message : String(error)}); remove it to have the end of the run done again`,
-    );
-  }
+  context.output.result(result, () => readableResult(result));
+  throwIfMissed(result);
 }

@@ -42,6 +42,7 @@ const configurationSchema = z.object({
   cropPadding: z.int(),
   flip: z.boolean(),
   /** Training of the best student. */
+  top: z.int(),
   finalEpochs: z.int(),
   finalLearningRate: z.number(),
   finalWeightDecay: z.number(),

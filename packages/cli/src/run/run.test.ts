@@ -48,6 +48,7 @@ const configuration: Configuration = {
   init: 'random',
   cohort: 1,
   halving: 1,
+  top: 1,
   subset: 0,
   validation: 10,
   views: 0,

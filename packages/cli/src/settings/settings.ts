@@ -107,6 +107,7 @@ export const search = {
     COMPRESS.halving,
     256,
   ),
+  top: integer({ flags: '--top <n>', about: 'finalists trained fully, of which the best on validation is kept' }, 1, COMPRESS.top, 256),
   finalEpochs: integer({ flags: '--final-epochs <n>', about: "epochs of the best student's training" }, 1, COMPRESS.finalEpochs, 100_000),
   finalLearningRate: decimal(
     { flags: '--final-learning-rate <x>', about: 'its peak learning rate (Adam, one-cycle)' },

@@ -2,21 +2,22 @@
 import { stat } from 'node:fs/promises';
 import { parseConstraint, type FinishedStudent } from '@n2n/agent';
 import { DeviceLostError, type Gpu } from '@n2n/kernels';
-import { Parameters, type Dataset, type DeviceImages, type Model } from '@n2n/trainer';
+import { foldBatchNorm, Parameters, type Dataset, type DeviceImages, type Model } from '@n2n/trainer';
 import { macs, modelBytes, parameterCount, specHash } from '@n2n/trainer/network';
 import { performance } from 'node:perf_hooks';
 import type { Context } from '../context.js';
 import { GoalError, InterruptedError } from '../errors.js';
 import { adapterRecord } from '../output/adapter.js';
-import { percent } from '../output/format.js';
 import type { Run } from '../run/run.js';
 import { checkSameAdapter } from '../run/same.js';
-import { augmentationOf, evaluateOn, latencyOf, withImages } from './network.js';
-import { isMet, readableResult, type NetworkResult, type Result } from './result.js';
-import { searchStudents, type SearchMaterial, type SearchOutcome } from './search.js';
-import { allIndices, choose, divide } from './split.js';
+import { withMaterial } from './material.js';
+import { evaluateOn, latencyOf, withImages } from './network.js';
+import { isMet, lastQuarter, readableResult, type NetworkResult, type Result } from './result.js';
+import { exportStudent } from './onnx.js';
+import { searchStudents, type SearchOutcome } from './search.js';
+import { allIndices } from './split.js';
 import { trainStudent } from './student.js';
-import { logitsOf, obtainTeacher } from './teacher.js';
+import { obtainTeacher } from './teacher.js';
 
 /** A lost device is opened again this often before the run gives up. */
 const DEVICE_RETRIES = 2;
@@ -96,6 +97,8 @@ async function attemptRun(context: Context, run: Run, dataset: Dataset, gpu: Gpu
     accuracyDropPoints: 100 * (figures.teacher.accuracy - figures.student.accuracy),
     candidates: search.counts.trained,
     counts: search.counts,
+    meanReward: lastQuarter(search.finished.map(({ merit }) => merit)) ?? 0,
+    controls: [],
     constraints: constraint.map((text) => ({ text, met: isMet(parseConstraint(text), figures.student, modelBytes(student.spec)) })),
     elapsedSeconds: (performance.now() - started) / 1000,
     pipelinesCompiled: gpu.statistics.pipelinesCompiled,
@@ -117,38 +120,42 @@ interface Searched {
 /** Everything that needs the training images. */
 async function searchAndTrain(context: Context, gpu: Gpu, run: Run, dataset: Dataset, images: DeviceImages): Promise<Searched> {
   const { configuration } = run.record;
-  const split = { validation: configuration.validation, classes: dataset.classes, seed: configuration.seed };
-  const { train: all, validation } = divide(dataset.train, split);
-  const train = choose(all, dataset.train, configuration.subset, split);
-  const model = await obtainTeacher(context, gpu, run, dataset, images, all);
-  const augmentation = augmentationOf(configuration);
-  const teacher = await Parameters.create(gpu, model.spec, model.weights);
-  const { accuracy } = await evaluateOn(gpu, teacher, images, model.preprocessing, validation, context.signal);
-  context.output.note(`teacher: ${percent(accuracy)} of ${validation.length} validation images`);
-  const table = await logitsOf(context, gpu, teacher, images, { indices: all, views: configuration.views, augmentation, model });
-  await teacher.destroy();
-  try {
-    const material: SearchMaterial = { model, accuracy, images, train, validation, table, augmentation };
+  const { init, top } = configuration;
+  const teacherOf = async (all: Uint32Array): Promise<Model> => obtainTeacher(context, gpu, run, dataset, images, all);
+  return withMaterial(context, gpu, configuration, dataset, images, teacherOf, async (material) => {
     const search = await searchStudents(context, gpu, run, material);
-    const student = await trainStudent(context, gpu, run, { ...material, all }, bestOf(search));
-    const parameters = await Parameters.create(gpu, student.spec, student.weights);
-    const held = await evaluateOn(gpu, parameters, images, student.preprocessing, validation, context.signal);
-    await parameters.destroy();
-    return { model, student, search, teacherValidation: accuracy, studentValidation: held.accuracy };
-  } finally {
-    await gpu.free(table.slice);
-  }
+    const trained = await trainStudent(
+      context,
+      gpu,
+      run,
+      material,
+      finalistsOf(search, top),
+      init,
+      run.path('best', 'student.safetensors'),
+    );
+    await exportStudent(context, gpu, run.path('best', 'student.onnx'), trained.model, material);
+    return {
+      model: material.model,
+      student: trained.model,
+      search,
+      teacherValidation: material.accuracy,
+      studentValidation: trained.accuracy,
+    };
+  });
 }
 
-function bestOf({ best, counts }: SearchOutcome): FinishedStudent {
-  if (best !== undefined) return best;
+/** The best student and up to `top` in all that keep the constraints no worse than it does. */
+function finalistsOf({ ranked, counts }: SearchOutcome, top: number): readonly FinishedStudent[] {
+  const [best] = ranked;
+  if (best !== undefined) return ranked.slice(0, top).filter(({ violation }) => violation === best.violation);
   throw new GoalError(
     `none of ${counts.sampled} candidates was worth training (${counts.degenerate} were degenerate, ${counts.ruledOut} broke a constraint); ` +
       'give the search more --updates, or ask for less',
   );
 }
 
-async function figuresOf(
+/** The figures of a saved network; `images` are the test images. Latency is that of use, with batch-norms folded. */
+export async function figuresOf(
   context: Context,
   gpu: Gpu,
   model: Model,
@@ -158,9 +165,11 @@ async function figuresOf(
 ): Promise<NetworkResult> {
   const { spec, preprocessing } = model;
   const parameters = await Parameters.create(gpu, spec, model.weights);
+  const folded = foldBatchNorm(model);
+  const deployed = await Parameters.create(gpu, folded.spec, folded.weights);
   try {
     const { accuracy, loss } = await evaluateOn(gpu, parameters, images, preprocessing, allIndices(images.count), context.signal);
-    const { medianMs } = await latencyOf(gpu, parameters, images, preprocessing);
+    const { medianMs } = await latencyOf(gpu, deployed, images, preprocessing);
     const { size } = await stat(path);
     return {
       name: spec.name,
@@ -175,6 +184,7 @@ async function figuresOf(
       files: [{ format: 'safetensors', path, bytes: size }, ...(await onnxBeside(path))],
     };
   } finally {
+    await deployed.destroy();
     await parameters.destroy();
   }
 }

@@ -15,6 +15,7 @@ import {
 } from '@n2n/trainer';
 import type { Context } from '../context.js';
 import { count } from '../output/format.js';
+import type { Material } from './material.js';
 import { evaluateOn, withImages } from './network.js';
 
 /** Images that the statistics of batch-norms are taken from. */
@@ -48,7 +49,7 @@ export async function withBatchNorms(context: Context, gpu: Gpu, teacher: Model,
 }
 
 /**
- * Writes the student as ONNX with its batch-norms folded, reads it back and evaluates it on the images in `indices` beside
+ * Writes the student as ONNX with its batch-norms folded, reads it back and evaluates it on the validation images beside
  * the student itself. Throws an Error when they differ by more than rounding.
  */
 export async function exportStudent(
@@ -56,8 +57,7 @@ export async function exportStudent(
   gpu: Gpu,
   path: string,
   student: Model,
-  images: DeviceImages,
-  indices: Uint32Array,
+  { images, validation: indices }: Pick<Material, 'images' | 'validation'>,
 ): Promise<void> {
   await saveOnnx(path, student, { foldBatchNorm: true });
   const { spec, weights, preprocessing = student.preprocessing } = await loadOnnx(path);

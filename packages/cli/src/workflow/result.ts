@@ -20,6 +20,15 @@ const networkSchema = z.object({
   files: z.array(z.object({ format: z.string(), path: z.string(), bytes: z.number() })),
 });
 
+/** What a search is held against, trained and measured like its student. */
+const controlSchema = networkSchema.extend({
+  control: z.enum(['random', 'uniform', 'l1']),
+  /** Candidates trained to find it. */
+  candidates: z.number(),
+  /** Mean reward R_c R_a of the last quarter of them; null without any. */
+  meanReward: z.number().nullable(),
+});
+
 export const resultSchema = z.object({
   run: z.string(),
   seed: z.number(),
@@ -34,6 +43,10 @@ export const resultSchema = z.object({
   candidates: z.number(),
   counts: z.object({ sampled: z.number(), trained: z.number(), repeated: z.number(), degenerate: z.number(), ruledOut: z.number() }),
   constraints: z.array(z.object({ text: z.string(), met: z.boolean() })),
+  /** Of the last quarter of the candidates trained: mean reward R_c R_a. */
+  meanReward: z.number(),
+  /** By n2n baseline. */
+  controls: z.array(controlSchema),
   /** Of this process; a resumed run does not know how long the one before took. */
   elapsedSeconds: z.number(),
   pipelinesCompiled: z.number(),
@@ -44,7 +57,14 @@ export const resultSchema = z.object({
 });
 
 export type Result = z.infer<typeof resultSchema>;
+export type ControlResult = z.infer<typeof controlSchema>;
 export type NetworkResult = z.infer<typeof networkSchema>;
+
+/** Mean of the last quarter, rounded up; null of nothing. */
+export function lastQuarter(values: readonly number[]): number | null {
+  const last = values.slice(-Math.ceil(values.length / 4));
+  return values.length === 0 ? null : last.reduce((sum, value) => sum + value, 0) / last.length;
+}
 
 /** Whether the finished student keeps a limit; its accuracy is that on the validation images, as in the search. */
 export function isMet({ metric, limit }: Constraint, { params, macs, validationAccuracy }: NetworkResult, tensorBytes: number): boolean {
@@ -108,7 +128,32 @@ export function readableResult(result: Result): string {
     `${table(columns, rows)}\n` +
     `${count(result.candidates)} candidates trained in ${duration(result.elapsedSeconds)}, all of it in ${result.run}\n` +
     (missed.length === 0 ? '' : `not reached: ${missed.join(', ')}\n`) +
+    (result.controls.length === 0 ? '' : `\n${readableControls(result)}`) +
     `\nnext:\n  n2n inspect ${file?.path}\n  n2n eval ${file?.path} --data ${result.data}\n` +
     `  n2n compress ${teacher.files[0]?.path} --data ${result.data} --constraint "params<=${Math.round(student.params / 2)}"\n`
   );
+}
+
+const CONTROL_NAMES: Readonly<Record<ControlResult['control'], string>> = {
+  random: 'random search',
+  uniform: 'uniform width scaling',
+  l1: 'L1 channel pruning',
+};
+
+/** The student beside the controls that were run. */
+export function readableControls({ student, meanReward, candidates, controls }: Result): string {
+  const row = (name: string, network: NetworkResult, reward: number | null, trained: number): string[] => [
+    name,
+    count(network.params),
+    percent(network.validationAccuracy),
+    percent(network.accuracy),
+    reward === null ? '' : reward.toFixed(4),
+    count(trained),
+  ];
+  const rows = [
+    row('this search', student, meanReward, candidates),
+    ...controls.map((control) => row(CONTROL_NAMES[control.control], control, control.meanReward, control.candidates)),
+  ];
+  const right = ['parameters', 'validation', 'test', 'mean reward', 'candidates'].map((title) => ({ title, align: 'right' as const }));
+  return `${table([{ title: 'student of' }, ...right], rows)}mean reward: R_c R_a over the last quarter of the candidates\n`;
 }

@@ -5,6 +5,7 @@ import {
   parseConstraint,
   runSearch,
   unconstrainedReward,
+  type Candidate,
   type Evaluate,
   type FinishedStudent,
   type Journal,
@@ -14,11 +15,12 @@ import { compileOpSet, type Gpu } from '@n2n/kernels';
 import {
   CandidateTrainer,
   Inheritance,
+  needsTeacher,
   paperAdam,
-  type Augmentation,
-  type DeviceImages,
-  type Model,
-  type TeacherTable,
+  type CandidateOutcome,
+  type CandidateSettings,
+  type JudgeOptions,
+  type TrainingProgress,
 } from '@n2n/trainer';
 import { parameterCount } from '@n2n/trainer/network';
 import type { Context } from '../context.js';
@@ -26,18 +28,14 @@ import { count, percent } from '../output/format.js';
 import type { Progress } from '../output/progress.js';
 import type { Configuration } from '../run/record.js';
 import type { Run } from '../run/run.js';
+import type { Material } from './material.js';
 import { scheduleOf } from './optimiser.js';
 
-export interface SearchMaterial {
-  readonly model: Model;
-  /** Of the teacher, on the validation images. */
-  readonly accuracy: number;
-  readonly images: DeviceImages;
-  readonly train: Uint32Array;
-  readonly validation: Uint32Array;
-  readonly table: TeacherTable;
-  readonly augmentation: Augmentation | undefined;
-}
+/** What the training of a candidate depends on besides the material. */
+export type CandidateOptions = Pick<
+  Configuration,
+  'learningRate' | 'weightDecay' | 'schedule' | 'epochs' | 'batch' | 'views' | 'seed' | 'cohort' | 'halving' | 'init'
+>;
 
 export interface SearchOutcome extends SearchResult {
   /** The device's count of compiled pipelines before the first and after the last training of candidates; null when none was trained now. */
@@ -46,10 +44,10 @@ export interface SearchOutcome extends SearchResult {
 }
 
 /** Runs or continues the run's search. */
-export async function searchStudents(context: Context, gpu: Gpu, run: Run, material: SearchMaterial): Promise<SearchOutcome> {
+export async function searchStudents(context: Context, gpu: Gpu, run: Run, material: Material): Promise<SearchOutcome> {
   // So that no architecture of the search has anything left to compile.
   await compileOpSet(gpu);
-  const trainer = await openTrainer(gpu, run.record.configuration, material);
+  const trainer = await openTrainer(gpu, material, candidateSettings(run.record.configuration, material));
   try {
     const journal = await openJournal(run.path('journal.jsonl'));
     try {
@@ -66,20 +64,19 @@ async function searchWith(
   context: Context,
   gpu: Gpu,
   run: Run,
-  material: SearchMaterial,
+  material: Material,
   trainer: CandidateTrainer,
   journal: Journal,
 ): Promise<SearchOutcome> {
   const { seed, stages, updates, rollouts, roundTo, prior, constraint } = run.record.configuration;
   const view = new SearchView(context, run.record.configuration);
   const pipelines: { first: number | null; last: number | null } = { first: null, last: null };
-  const teacher = { params: parameterCount(material.model.spec), accuracy: material.accuracy };
   const evaluate: Evaluate = async (candidates) => {
     pipelines.first ??= gpu.statistics.pipelinesCompiled;
     const outcomes = await trainer.judge(candidates, {
-      score: ({ spec }, accuracy) => unconstrainedReward({ params: parameterCount(spec), accuracy }, teacher),
+      score: scoreOf(material),
       signal: context.signal,
-      onProgress: (first, size, { samples, totalSamples }) => view.training((first + (size * samples) / totalSamples) / candidates.length),
+      onProgress: (first, size, progress) => view.training(candidatesDone(first, size, progress) / candidates.length),
     });
     pipelines.last = gpu.statistics.pipelinesCompiled;
     for (const { hash, spec } of candidates) await run.writeJson(`students/${hash}.json`, spec);
@@ -106,28 +103,58 @@ async function searchWith(
   return { ...result, pipelinesAtFirst: pipelines.first, pipelinesAtLast: pipelines.last };
 }
 
-async function openTrainer(gpu: Gpu, configuration: Configuration, material: SearchMaterial): Promise<CandidateTrainer> {
+/** Judges candidates of no search, as one with these settings does. */
+export async function judgeCandidates(
+  context: Context,
+  gpu: Gpu,
+  material: Material,
+  settings: CandidateSettings,
+  candidates: readonly Candidate[],
+  options: Omit<JudgeOptions, 'score' | 'signal'>,
+): Promise<CandidateOutcome[]> {
+  const trainer = await openTrainer(gpu, material, settings);
+  try {
+    return await trainer.judge(candidates, { ...options, score: scoreOf(material), signal: context.signal });
+  } finally {
+    await trainer.destroy();
+  }
+}
+
+/** Candidates done when those from `first` on are in training, with fractions. */
+export const candidatesDone = (first: number, size: number, { samples, totalSamples }: TrainingProgress): number =>
+  first + (size * samples) / totalSamples;
+
+/** What successive halving compares: R_c R_a. */
+function scoreOf({ model, accuracy: teacherAccuracy }: Material): (candidate: Candidate, accuracy: number) => number {
+  const teacher = { params: parameterCount(model.spec), accuracy: teacherAccuracy };
+  return ({ spec }, accuracy) => unconstrainedReward({ params: parameterCount(spec), accuracy }, teacher);
+}
+
+async function openTrainer(
+  gpu: Gpu,
+  { images, train, validation, table }: Material,
+  settings: CandidateSettings,
+): Promise<CandidateTrainer> {
+  return CandidateTrainer.create(gpu, images, { train, validation }, settings, needsTeacher(settings.objective) ? table : undefined);
+}
+
+/** How candidates are trained: on the teacher's logits alone (METHOD, "Training a student"). */
+export function candidateSettings(configuration: CandidateOptions, { model, augmentation }: Material): CandidateSettings {
   const { learningRate, weightDecay, schedule, epochs, batch, views, seed, cohort, halving, init } = configuration;
-  return CandidateTrainer.create(
-    gpu,
-    material.images,
-    { train: material.train, validation: material.validation },
-    {
-      objective: { mse: { weight: 1 } },
-      optimiser: { ...paperAdam, learningRate, weightDecay },
-      schedule: scheduleOf(schedule),
-      epochs,
-      batch,
-      views,
-      seed,
-      cohort,
-      halving,
-      preprocessing: material.model.preprocessing,
-      ...(material.augmentation === undefined ? {} : { augmentation: material.augmentation }),
-      ...(init === 'inherit' ? { inheritance: new Inheritance(material.model) } : {}),
-    },
-    material.table,
-  );
+  return {
+    objective: { mse: { weight: 1 } },
+    optimiser: { ...paperAdam, learningRate, weightDecay },
+    schedule: scheduleOf(schedule),
+    epochs,
+    batch,
+    views,
+    seed,
+    cohort,
+    halving,
+    preprocessing: model.preprocessing,
+    ...(augmentation === undefined ? {} : { augmentation }),
+    ...(init === 'inherit' ? { inheritance: new Inheritance(model) } : {}),
+  };
 }
 
 /** What people see of a search. */

@@ -1,6 +1,7 @@
 // The op set: one line an op.
 import { activation } from './activation/index.js';
 import { batchNorm } from './batchNorm/index.js';
+import { batchNormPool } from './batchNormPool/index.js';
 import { maxPool } from './maxPool/index.js';
 import { averagePool } from './averagePool/index.js';
 import { globalAveragePool } from './globalAveragePool/index.js';
@@ -32,6 +33,7 @@ export const allOps: readonly Op<unknown>[] = [
   softenedKl,
   activation,
   batchNorm,
+  batchNormPool,
   sgd,
   adam,
   clock,
@@ -62,7 +64,8 @@ export * from './metrics/index.js';
 export { VOID_LABEL } from './loss.js';
 export { PLAIN_VIEW, VOID_IMAGE } from './order.js';
 export * from './activation/index.js';
-export * from './batchNorm/index.js';
+export { batchNorm, type BatchNormShape } from './batchNorm/index.js';
+export { batchNormPool, type BatchNormPoolShape } from './batchNormPool/index.js';
 export * from './maxPool/index.js';
 export * from './averagePool/index.js';
 export * from './globalAveragePool/index.js';

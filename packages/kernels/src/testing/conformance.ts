@@ -174,7 +174,8 @@ export function gradientError<S>(op: Op<S>, passName: string, shape: S, probes =
     runReference(forward, shape, run);
     let sum = 0;
     for (const [here, output] of Object.entries(differentiates.cotangents)) {
-      run[output]!.forEach((value, i) => (sum += value * tensors[here]![i]!));
+      const cotangent = tensors[here]; // missing where the shape leaves it out
+      if (cotangent !== undefined) run[output]!.forEach((value, i) => (sum += value * cotangent[i]!));
     }
     for (const [output, cotangent] of Object.entries(differentiates.constantCotangents?.(shape) ?? {})) {
       run[output]!.forEach((value) => (sum += value * cotangent));

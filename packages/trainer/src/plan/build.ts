@@ -1,10 +1,12 @@
 // From a NetworkSpec to calls: the forward pass, and the backward pass from the gradient of the logits.
 import { padded } from '@n2n/kernels';
-import { analyse, INPUT_ID, nodeTypeOf, SpecError, type NetworkSpec } from '../network/index.js';
+import { analyse, INPUT_ID, nodeTypeOf, SpecError, type NetworkSpec, type NodeSpec } from '../network/index.js';
+import { fusedUnits, type Unit } from './fuse.js';
 import type { Activation, CallList, External, Place } from './graph.js';
-import { lowerings, sumOf, type Lowering, type NodeContext } from './lower.js';
+import type { Lowering, NodeContext } from './context.js';
+import { lowerings, sumOf } from './lower.js';
 import { sampleLayouts } from './parameters.js';
-import { sampleWords } from './layout.js';
+import { sampleWords, type SampleLayout } from './layout.js';
 
 export interface BuildOptions {
   readonly batch: number;
@@ -24,39 +26,45 @@ export interface Built {
 }
 
 interface Lowered {
+  readonly unit: Unit;
   readonly lowering: Lowering;
   readonly context: NodeContext;
 }
 
 export function buildForward(calls: CallList, spec: NetworkSpec, options: BuildOptions): Built {
   const layouts = sampleLayouts(spec);
+  const { byId, inputShape } = analyse(spec);
   const places = new Map<string, Place>([[INPUT_ID, inputPlace]]);
   const lowered: Lowered[] = [];
   /** Ids whose gradient somebody needs: those with a trained parameter at or before them. */
   const wanted = new Set<string>();
-  analyse(spec).nodes.forEach(({ node, inputShapes, outputShape, parameters }, index) => {
+  for (const unit of fusedUnits(spec)) {
+    const { nodes, inputs } = unit;
+    const [node, tail] = [nodes[0]!, nodes.at(-1)!];
     const lowering = lowerings[node.type];
     if (lowering === undefined) throw new SpecError(node.id, `node type "${node.type}" cannot be trained yet`);
+    for (const one of nodes) if (nodeTypeOf(one).agreement === 'shape') checkJoin(one, layouts);
     const context: NodeContext = {
       calls,
       node,
-      index,
+      fused: nodes.slice(1),
+      label: nodes.map(({ id }) => id).join('+'),
+      index: spec.nodes.indexOf(node),
       batch: options.batch,
       training: options.training,
       seed: options.seed,
-      inputs: node.inputs.map((id) => places.get(id)!),
-      inputShapes,
-      inputLayouts: node.inputs.map((id) => layouts.get(id)!),
-      outputShape,
-      outputLayout: layouts.get(node.id)!,
-      wantsInputGradient: node.inputs.map((id) => wanted.has(id)),
+      inputs: inputs.map((id) => places.get(id)!),
+      inputShapes: inputs.map((id) => byId.get(id)?.outputShape ?? inputShape),
+      inputLayouts: inputs.map((id) => layouts.get(id)!),
+      outputShape: byId.get(tail.id)!.outputShape,
+      outputLayout: layouts.get(tail.id)!,
+      wantsInputGradient: inputs.map((id) => wanted.has(id)),
       saved: {},
     };
-    if (nodeTypeOf(node).agreement === 'shape') checkJoin(context);
-    places.set(node.id, lowering.forward(context));
-    if (parameters.length > 0 || node.inputs.some((id) => wanted.has(id))) wanted.add(node.id);
-    lowered.push({ lowering, context });
-  });
+    places.set(tail.id, lowering.forward(context));
+    if (nodes.some(({ id }) => byId.get(id)!.parameters.length > 0) || inputs.some((id) => wanted.has(id))) wanted.add(tail.id);
+    lowered.push({ unit, lowering, context });
+  }
   const last = spec.nodes.at(-1)!;
   const logits = places.get(last.id)!;
   if (
@@ -70,9 +78,9 @@ export function buildForward(calls: CallList, spec: NetworkSpec, options: BuildO
 }
 
 /** Vectors that flattened different maps have the same length and yet a different order of elements. */
-function checkJoin({ node, inputLayouts }: NodeContext): void {
-  const [first] = inputLayouts;
-  for (const other of inputLayouts) {
+function checkJoin(node: NodeSpec, layouts: ReadonlyMap<string, SampleLayout>): void {
+  const [first, ...others] = node.inputs.map((id) => layouts.get(id)!);
+  for (const other of others) {
     if (other.channels !== first!.channels || other.positions !== first!.positions) {
       throw new SpecError(node.id, 'joins vectors flattened from maps of different shapes; this is not supported');
     }
@@ -80,17 +88,25 @@ function checkJoin({ node, inputLayouts }: NodeContext): void {
 }
 
 function buildBackward(lowered: readonly Lowered[], wanted: ReadonlySet<string>, outputId: string, dlogits: Activation): void {
-  const gradients = new Map<string, Place>([[outputId, dlogits]]);
-  for (const { lowering, context } of lowered.toReversed()) {
-    const dy = gradients.get(context.node.id);
-    if (dy === undefined || !wanted.has(context.node.id)) continue;
-    const inputGradients = lowering.backward(context, dy);
-    context.node.inputs.forEach((id, i) => {
+  /** The parts of a tensor's gradient, one a reader, not yet added up. */
+  const gradients = new Map<string, readonly Place[]>([[outputId, [dlogits]]]);
+  for (const { unit, lowering, context } of lowered.toReversed()) {
+    const { id: tail } = unit.nodes.at(-1)!;
+    const parts = gradients.get(tail);
+    if (parts === undefined || !wanted.has(tail)) continue;
+    const most = lowering.takesParts?.(context) === true ? 2 : 1;
+    const [dy, dyOther] = addParts(context, parts, most);
+    const inputGradients = lowering.backward(context, dy!, dyOther);
+    unit.inputs.forEach((id, i) => {
       const gradient = inputGradients[i];
-      if (gradient === undefined || !wanted.has(id)) return;
-      const earlier = gradients.get(id);
-      const summed = earlier === undefined ? gradient : sumOf(context, earlier, gradient, context.inputLayouts[i]!);
-      gradients.set(id, summed);
+      if (gradient !== undefined && wanted.has(id)) gradients.set(id, [...(gradients.get(id) ?? []), gradient]);
     });
   }
+}
+
+/** Adds up the first parts until at most `most` are left, all different: no kernel may be given one tensor twice. */
+function addParts(context: NodeContext, parts: readonly Place[], most: number): readonly Place[] {
+  if (parts.length <= most && new Set(parts).size === parts.length) return parts;
+  const [first, second, ...others] = parts;
+  return addParts(context, [sumOf(context, first!, second!, context.outputLayout), ...others], most);
 }

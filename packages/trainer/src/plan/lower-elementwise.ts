@@ -1,9 +1,9 @@
 // Lowering of activations, gates and joins: nodes without parameters that work element by element.
 import { activation, concat, multiply, sigmoid, type ActivationKind, type SigmoidKind } from '@n2n/kernels';
 import { SpecError } from '../network/index.js';
+import type { Lowering, NodeContext } from './context.js';
 import type { Activation, Place } from './graph.js';
 import { sampleWords, type SampleLayout } from './layout.js';
-import type { Lowering, NodeContext } from './lower.js';
 
 const fresh = ({ calls, batch, node }: NodeContext, layout: SampleLayout, label: string): Activation =>
   calls.activation(batch * sampleWords(layout), `${label}${node.id}`);

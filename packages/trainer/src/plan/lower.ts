@@ -1,72 +1,16 @@
 // The one table from node type to ops: what a node's forward and backward passes dispatch.
-import {
-  activation,
-  add,
-  averagePool,
-  batchNorm,
-  conv2d,
-  dropout,
-  globalAveragePool,
-  linear,
-  maxPool,
-  type Conv2dShape,
-  type Op,
-} from '@n2n/kernels';
-import { SpecError, type NodeSpec, type Shape } from '../network/index.js';
-import type { Activation, CallList, External, Place } from './graph.js';
+import { activation, add, averagePool, conv2d, dropout, globalAveragePool, linear, maxPool, type Conv2dShape, type Op } from '@n2n/kernels';
+import { SpecError } from '../network/index.js';
+import { gradient, inputGradient, mapShape, output, parameter, type Lowering, type NodeContext } from './context.js';
+import type { Activation, External, Place } from './graph.js';
 import { sampleWords, type SampleLayout } from './layout.js';
 import { elementwiseLowerings } from './lower-elementwise.js';
+import { norm } from './norm.js';
 
-/** What lowering one node needs. `backward` gets the same object as `forward`. */
-export interface NodeContext {
-  readonly calls: CallList;
-  readonly node: NodeSpec;
-  readonly batch: number;
-  readonly training: boolean;
-  readonly inputs: readonly Place[];
-  readonly inputShapes: readonly Shape[];
-  readonly inputLayouts: readonly SampleLayout[];
-  readonly outputShape: Shape;
-  readonly outputLayout: SampleLayout;
-  /** Whether anything wants the gradient of input i (the network's input has none). */
-  readonly wantsInputGradient: readonly boolean[];
-  /** Keyed seed and index of this node, for dropout. */
-  readonly seed: number;
-  readonly index: number;
-  /** Tensors that the backward pass reads: saved by `forward`. */
-  readonly saved: Record<string, Activation>;
-}
-
-export interface Lowering {
-  /** The output layout; by default that of the output shape. */
-  layout?(inputs: readonly SampleLayout[]): SampleLayout;
-  forward(context: NodeContext): Place;
-  /** Gradients of the inputs from the gradient of the output; undefined where none is wanted. */
-  backward(context: NodeContext, dy: Place): readonly (Place | undefined)[];
-}
-
-const parameter = ({ node }: NodeContext, name: string): External => ({
-  kind: 'external',
-  arena: 'parameters',
-  name: `${node.id}.${name}`,
-});
-const gradient = ({ node }: NodeContext, name: string): External => ({ kind: 'external', arena: 'gradients', name: `${node.id}.${name}` });
-const state = ({ node }: NodeContext, name: string): External => ({ kind: 'external', arena: 'state', name: `${node.id}.${name}` });
 const clockPlace: External = { kind: 'external', arena: 'batch', name: 'clock' };
-
-const output = (context: NodeContext): Activation =>
-  context.calls.activation(context.batch * sampleWords(context.outputLayout), context.node.id);
-const inputGradient = (context: NodeContext): Activation =>
-  context.calls.activation(context.batch * sampleWords(context.inputLayouts[0]!), `d ${context.node.id}`);
 
 type Pair = readonly [number, number];
 type Edges = readonly [number, number, number, number];
-
-function mapShape(context: NodeContext): { channels: number; height: number; width: number } {
-  const shape = context.inputShapes[0]!;
-  if (shape.kind !== 'map') throw new SpecError(context.node.id, `${context.node.type} needs a feature map, got a vector`);
-  return { channels: shape.channels, height: shape.height, width: shape.width };
-}
 
 function convShape(context: NodeContext): Conv2dShape {
   const { filters, kernel, stride, padding, groups, bias } = context.node.attributes;
@@ -113,19 +57,6 @@ const linearShape = (context: NodeContext): { batch: number; inputs: number; out
   bias: context.node.attributes['bias'] as boolean,
 });
 
-const batchNormShape = (context: NodeContext): { rows: number; channels: number; epsilon: number; momentum: number } => {
-  const layout = context.inputLayouts[0]!;
-  if (context.inputShapes[0]!.kind === 'vector' && layout.positions > 1) {
-    throw new SpecError(context.node.id, 'batch-norm over a flattened feature map is not supported; put it before the flatten');
-  }
-  return {
-    rows: context.batch * layout.positions,
-    channels: layout.channels,
-    epsilon: context.node.attributes['epsilon'] as number,
-    momentum: context.node.attributes['momentum'] as number,
-  };
-};
-
 const windowShape = (
   context: NodeContext,
 ): { batch: number; channels: number; height: number; width: number; kernel: Pair; stride: Pair; padding: Edges } => ({
@@ -152,47 +83,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
     forward: (context) => forwardWeighted(linear, linearShape(context), context),
     backward: (context, dy) => backwardWeighted(linear, linearShape(context), context, dy),
   },
-  'batch-norm': {
-    layout: ([input]) => input!,
-    forward(context) {
-      const shape = batchNormShape(context);
-      const y = output(context);
-      const common = {
-        x: context.inputs[0]!,
-        gamma: parameter(context, 'weight'),
-        beta: parameter(context, 'bias'),
-        runningMean: state(context, 'running_mean'),
-        runningVariance: state(context, 'running_var'),
-        y,
-      };
-      if (!context.training) {
-        context.calls.emit(batchNorm, 'evaluate', shape, common, context.node.id);
-        return y;
-      }
-      const words = Math.ceil(shape.channels / 4) * 4;
-      const mean = context.calls.activation(words, `${context.node.id} mean`);
-      const inverseDeviation = context.calls.activation(words, `${context.node.id} deviation`);
-      Object.assign(context.saved, { mean, inverseDeviation });
-      context.calls.emit(batchNorm, 'forward', shape, { ...common, mean, inverseDeviation }, context.node.id);
-      return y;
-    },
-    backward(context, dy) {
-      const dx = inputGradient(context);
-      const { mean, inverseDeviation } = context.saved;
-      const places = {
-        x: context.inputs[0]!,
-        dy,
-        gamma: parameter(context, 'weight'),
-        mean: mean!,
-        inverseDeviation: inverseDeviation!,
-        dx,
-        dgamma: gradient(context, 'weight'),
-        dbeta: gradient(context, 'bias'),
-      };
-      context.calls.emit(batchNorm, 'gradient', batchNormShape(context), places, context.node.id);
-      return [dx];
-    },
-  },
+  'batch-norm': norm,
   relu: {
     layout: ([input]) => input!,
     forward(context) {

@@ -51,6 +51,8 @@ export interface CandidateOutcome {
   /** Steps trained, and the accuracy at each rung passed on the way. */
   readonly steps: number;
   readonly rungs: readonly Rung[];
+  /** Asked for by `keepWeights`, of a student trained to the end. */
+  readonly weights?: Map<string, Float32Array>;
   /** Why there is no finite loss. */
   readonly failure?: string;
 }
@@ -67,6 +69,8 @@ interface Passed {
 }
 
 export interface JudgeOptions {
+  /** Outcomes carry the trained weights. */
+  readonly keepWeights?: boolean;
   /** What a rung compares, larger is better; the accuracy unless told. */
   readonly score?: (candidate: Candidate, accuracy: number) => number;
   readonly signal?: AbortSignal;
@@ -164,7 +168,9 @@ export class CandidateTrainer {
         const validation = result instanceof DivergedError ? result : (measured ?? (await this.#validate(spec, networks[i]!)));
         const elapsedMs = (performance.now() - started) / cohort.length;
         const rungs = passed[i]!.map((rung) => ({ steps: rung.steps, accuracy: rung.evaluation.accuracy }));
-        outcomes.push({ ...outcomeOf(hash, validation, elapsedMs), steps, rungs });
+        const kept = options.keepWeights === true && steps === settings.epochs * this.feed.steps;
+        const weights = kept ? { weights: await networks[i]!.read() } : {};
+        outcomes.push({ ...outcomeOf(hash, validation, elapsedMs), steps, rungs, ...weights });
       }
       return outcomes;
     } finally {

@@ -40,3 +40,17 @@ it.each(Object.keys(expected) as ActivationKind[])('activation %s at its kinks a
   }
   await recording.destroy();
 });
+
+it.each(['relu', 'relu6'] as const)('%s cuts off what is infinitely negative, in its gradient too', async (kind) => {
+  const [x, dy, y, dx] = await Promise.all(['x', 'dy', 'y', 'dx'].map((name) => gpu.allocate(16, name)));
+  gpu.write(x!, new Float32Array([-Infinity, -1, -1, 2]));
+  gpu.write(dy!, new Float32Array([1, -Infinity, Infinity, 1]));
+  const recorder = new Recorder(gpu);
+  recorder.add(activation, 'forward', { size: 4, kind }, { x: x!, y: y! });
+  recorder.add(activation, 'gradient', { size: 4, kind }, { x: x!, dy: dy!, dx: dx! });
+  const recording = await recorder.finish('infinite');
+  recording.replay();
+  expect([...(await gpu.read(y!))]).toEqual([0, 0, 0, 2]);
+  expect([...(await gpu.read(dx!))]).toEqual([0, 0, 0, 1]);
+  await recording.destroy();
+});

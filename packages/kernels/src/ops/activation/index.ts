@@ -6,7 +6,6 @@ import { ShapeError, f32, type DeviceTraits, type Op } from '../op.js';
 import type { Random } from '../../testing/random.js';
 import { forwardReference, gradientReference } from './reference.js';
 
-/** The kinds, in the order of the kernels' KIND constant. */
 export const activationKinds = ['relu', 'relu6', 'leaky-relu', 'silu', 'hard-swish'] as const;
 export type ActivationKind = (typeof activationKinds)[number];
 
@@ -27,9 +26,13 @@ const words = ({ size }: ActivationShape): number => size;
 /** Wide enough that relu6 saturates and hard-swish and silu reach their tails. */
 const wide = ({ size }: ActivationShape, random: Random): number[] => Array.from({ length: size }, () => 4 * random.normal());
 
+/** The kernels' KIND constant: the kinds of straight pieces are one, told apart by uniforms. */
+const KIND: Record<ActivationKind, number> = { relu: 0, relu6: 0, 'leaky-relu': 0, silu: 1, 'hard-swish': 2 };
+
 function launch({ size, kind, slope = 0 }: ActivationShape, device: DeviceTraits) {
   const { share, workgroups } = flatSlicing(size / 4, device);
-  return { constants: { KIND: activationKinds.indexOf(kind) }, uniforms: [size / 4, share, f32(slope)], workgroups };
+  const pieces = [f32(kind === 'leaky-relu' ? slope : 0), f32(kind === 'relu6' ? 6 : Infinity)];
+  return { constants: { KIND: KIND[kind] }, uniforms: [size / 4, share, ...pieces], workgroups };
 }
 
 export const activation: Op<ActivationShape> = {

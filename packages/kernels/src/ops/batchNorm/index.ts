@@ -1,10 +1,11 @@
-// batchNorm: y = (x - mean) / sqrt(variance + epsilon) * gamma + beta per channel (Ioffe, Szegedy 2015). `forward` takes
-// the batch's statistics, saves them for `gradient` and moves the running ones; `evaluate` takes the running ones.
+// batchNorm: (x - mean) / sqrt(variance + epsilon) * gamma + beta per channel (Ioffe, Szegedy 2015), and what often follows it
+// in the same pass over the data: y = f(that + residual), f the ReLU or the identity. `forward` takes the batch's statistics,
+// saves them for `gradient` and moves the running ones; `evaluate` takes the running ones.
 import { requirePositiveIntegers } from '../checks.js';
 import { ShapeError, f32, padded, type Dispatch, type Op, type TensorDeclaration, type Variant } from '../op.js';
 import type { Random } from '../../testing/random.js';
 import { evaluateReference, forwardReference, gradientReference } from './reference.js';
-import { slice, type Grain } from './slicing.js';
+import { slice, type Grain, type Slicing } from './slicing.js';
 
 export interface BatchNormShape {
   /** N * H * W. */
@@ -14,6 +15,12 @@ export interface BatchNormShape {
   readonly epsilon: number;
   /** Weight of the new batch in the running statistics, 0 to 1: PyTorch's sense, ONNX has 1 minus it. */
   readonly momentum: number;
+  /** Whether a ReLU follows; not by default. */
+  readonly relu?: boolean;
+  /** Whether `residual`, a tensor like y, is added before the ReLU; not by default. */
+  readonly residual?: boolean;
+  /** Whether y has two readers and its gradient is `dy` + `dyOther`, only with a residual and a ReLU; not by default. */
+  readonly twoReaders?: boolean;
 }
 
 type Tensor = TensorDeclaration<BatchNormShape>;
@@ -43,10 +50,23 @@ const gradientRows = ({ rows, channels }: BatchNormShape, random: Random): Float
   return Float64Array.from({ length: rows * width }, (_, i) => (i % width < channels ? random.normal() : 0));
 };
 
-const x: Tensor = { name: 'x', role: 'in', type: 'f32', words: activationWords, fill: spreadChannels };
-const y: Tensor = { name: 'y', role: 'out', type: 'f32', words: activationWords };
-const dy: Tensor = { name: 'dy', role: 'in', type: 'f32', words: activationWords, fill: gradientRows };
-const dx: Tensor = { name: 'dx', role: 'out', type: 'f32', words: activationWords };
+const activationTensor = (name: string, role: Tensor['role'], fill?: Tensor['fill']): Tensor => ({
+  name,
+  role,
+  type: 'f32',
+  words: activationWords,
+  ...(fill === undefined ? {} : { fill }),
+});
+const x = activationTensor('x', 'in', spreadChannels);
+const y = activationTensor('y', 'out');
+const dy = activationTensor('dy', 'in', gradientRows);
+const dx = activationTensor('dx', 'out');
+const residual: Tensor = { ...activationTensor('residual', 'in', gradientRows), optional: (shape) => shape.residual !== true };
+/** A ReLU behind a sum: its mask comes from y, and the residual's gradient is dy under it. Without the ReLU it is dy itself. */
+const masksSum = (shape: BatchNormShape): boolean => shape.residual === true && shape.relu === true;
+const savedY: Tensor = { ...activationTensor('y', 'in'), optional: (shape) => !masksSum(shape) };
+const dyOther: Tensor = { ...activationTensor('dyOther', 'in', gradientRows), optional: (shape) => shape.twoReaders !== true };
+const dresidual: Tensor = { ...activationTensor('dresidual', 'out'), optional: (shape) => !masksSum(shape) };
 
 const channel = (name: string, role: Tensor['role'], fill?: Tensor['fill']): Tensor => ({
   name,
@@ -80,8 +100,12 @@ const runningVariance = (role: Tensor['role']): Tensor =>
   );
 
 function forwardDispatches(shape: BatchNormShape, grain: Grain): Dispatch[] {
-  const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks } = slice(shape, grain);
-  const { rows, epsilon, momentum } = shape;
+  return [...statistics(shape, slice(shape, grain)), apply(shape, grain, 'mean', 'variance')];
+}
+
+/** mean and variance of the batch, and the running ones moved; for any op that normalises [rows, channels]. */
+export function statistics({ rows, momentum }: BatchNormShape, slicing: Slicing): Dispatch[] {
+  const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks, chunkLanes } = slicing;
   return [
     {
       wgsl: new URL('./statistics.wgsl', import.meta.url),
@@ -91,65 +115,85 @@ function forwardDispatches(shape: BatchNormShape, grain: Grain): Dispatch[] {
     },
     {
       wgsl: new URL('./finalise.wgsl', import.meta.url),
-      bind: ['scratch', 'runningMean', 'runningVariance', 'mean', 'inverseDeviation'],
-      uniforms: [rows, vectors, chunkRows, chunks, f32(epsilon), f32(momentum)],
-      workgroups: [vectors, 1, 1],
-    },
-    {
-      wgsl: new URL('./forward.wgsl', import.meta.url),
-      bind: ['x', 'gamma', 'beta', 'mean', 'inverseDeviation', 'y'],
-      uniforms: [rows, vectors, blockVectors, rowLanes, chunkRows],
-      workgroups: [chunks, blocks, 1],
+      bind: ['scratch', 'runningMean', 'runningVariance', 'mean', 'variance'],
+      uniforms: [rows, vectors, chunkRows, chunks, chunkLanes, f32(momentum)],
+      workgroups: [Math.ceil((vectors * chunkLanes) / 64), 1, 1],
     },
   ];
 }
 
-function evaluateDispatches(shape: BatchNormShape, grain: Grain): Dispatch[] {
+function apply(shape: BatchNormShape, grain: Grain, mean: string, variance: string): Dispatch {
   const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks } = slice(shape, grain);
-  return [
-    {
-      wgsl: new URL('./evaluate.wgsl', import.meta.url),
-      bind: ['x', 'gamma', 'beta', 'runningMean', 'runningVariance', 'y'],
-      uniforms: [shape.rows, vectors, blockVectors, rowLanes, chunkRows, f32(shape.epsilon)],
-      workgroups: [chunks, blocks, 1],
-    },
-  ];
+  const added = shape.residual === true;
+  return {
+    wgsl: added ? new URL('./apply.residual.wgsl', import.meta.url) : new URL('./apply.wgsl', import.meta.url),
+    bind: ['x', 'gamma', 'beta', mean, variance, ...(added ? ['residual'] : []), 'y'],
+    uniforms: [shape.rows, vectors, blockVectors, rowLanes, chunkRows, shape.relu === true ? 1 : 0, f32(shape.epsilon)],
+    workgroups: [chunks, blocks, 1],
+  };
 }
+
+const evaluateDispatches = (shape: BatchNormShape, grain: Grain): Dispatch[] => [apply(shape, grain, 'runningMean', 'runningVariance')];
 
 function gradientDispatches(shape: BatchNormShape, grain: Grain): Dispatch[] {
-  const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks } = slice(shape, grain);
-  const { rows } = shape;
+  const slicing = slice(shape, grain);
+  const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks } = slicing;
+  // Behind a sum x does not tell the mask: the first pass applies it, as the residual wants its result anyway.
+  const masked = masksSum(shape);
   return [
-    {
-      wgsl: new URL('./gradient.statistics.wgsl', import.meta.url),
-      bind: ['x', 'dy', 'mean', 'inverseDeviation', 'scratch'],
-      uniforms: [rows, vectors, blockVectors, rowLanes, chunkRows, chunks],
-      workgroups: [chunks, blocks, 1],
-    },
-    {
-      wgsl: new URL('./gradient.finalise.wgsl', import.meta.url),
-      bind: ['scratch', 'dgamma', 'dbeta'],
-      uniforms: [vectors, chunks],
-      workgroups: [vectors, 1, 1],
-    },
+    masked ? gradientStatisticsOfSum(shape, slicing) : gradientStatistics(shape, slicing, 'x'),
+    gradientFinalise(shape, slicing),
     {
       wgsl: new URL('./gradient.wgsl', import.meta.url),
-      bind: ['x', 'dy', 'gamma', 'mean', 'inverseDeviation', 'dgamma', 'dbeta', 'dx'],
-      uniforms: [rows, vectors, blockVectors, rowLanes, chunkRows],
+      bind: ['x', masked ? 'dresidual' : 'dy', 'scratch', 'dx'],
+      uniforms: [shape.rows, vectors, blockVectors, rowLanes, chunkRows, shape.relu === true && !masked ? 1 : 0],
       workgroups: [chunks, blocks, 1],
     },
   ];
 }
 
-/** A mean and a second moment, or two sums, a chunk and channel. */
-const scratchWords = (shape: BatchNormShape, grain: Grain): number => 2 * slice(shape, grain).chunks * padded(shape.channels);
+/** The residual's gradient, and the chunks' sums of it. */
+function gradientStatisticsOfSum({ rows, twoReaders }: BatchNormShape, slicing: Slicing): Dispatch {
+  const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks } = slicing;
+  const [other, parts] = twoReaders === true ? ['dyOther', 2] : ['variance', 1];
+  return {
+    wgsl: new URL('./gradient.statistics.residual.wgsl', import.meta.url),
+    bind: ['x', 'y', 'dy', other, 'mean', 'dresidual', 'scratch'],
+    uniforms: [rows, vectors, blockVectors, rowLanes, chunkRows, chunks, parts],
+    workgroups: [chunks, blocks, 1],
+  };
+}
+
+/** The chunks' sums of dy and of dy times the centred `x`, both [rows, channels], under the ReLU's mask if there is one. */
+export function gradientStatistics({ rows, relu, epsilon }: BatchNormShape, slicing: Slicing, x: string): Dispatch {
+  const { vectors, blockVectors, blocks, rowLanes, chunkRows, chunks } = slicing;
+  return {
+    wgsl: new URL('./gradient.statistics.wgsl', import.meta.url),
+    bind: [x, 'dy', 'gamma', 'beta', 'mean', 'variance', 'scratch'],
+    uniforms: [rows, vectors, blockVectors, rowLanes, chunkRows, chunks, relu === true ? 1 : 0, f32(epsilon)],
+    workgroups: [chunks, blocks, 1],
+  };
+}
+
+/** dgamma and dbeta from the chunks' sums, and the table of each channel for the pass that writes dx. */
+export function gradientFinalise({ rows, epsilon }: BatchNormShape, { vectors, chunks, chunkLanes }: Slicing): Dispatch {
+  return {
+    wgsl: new URL('./gradient.finalise.wgsl', import.meta.url),
+    bind: ['scratch', 'gamma', 'beta', 'mean', 'variance', 'dgamma', 'dbeta'],
+    uniforms: [rows, vectors, chunks, chunkLanes, f32(epsilon)],
+    workgroups: [Math.ceil((vectors * chunkLanes) / 64), 1, 1],
+  };
+}
+
+/** A mean and a second moment, or two sums, a chunk and channel; and the gradient's table of five values a channel. */
+export const scratchWords = ({ vectors, chunks }: Slicing): number => (5 + 2 * chunks) * vectors * 4;
 
 /** The same kernels over few long chunks, for software adapters, and over many short ones, for all others. */
 const variants = (dispatches: (shape: BatchNormShape, grain: Grain) => Dispatch[], scratch: boolean): Variant<BatchNormShape>[] =>
   (['coarse', 'fine'] as const).map((grain) => ({
     name: grain === 'coarse' ? 'coarse' : 'plain',
     usable: (_, { kind }) => grain === 'fine' || kind === 'cpu',
-    ...(scratch ? { scratchWords: (shape: BatchNormShape) => scratchWords(shape, grain) } : {}),
+    ...(scratch ? { scratchWords: (shape: BatchNormShape) => scratchWords(slice(shape, grain)) } : {}),
     dispatches: (shape) => dispatches(shape, grain),
   }));
 
@@ -163,9 +207,10 @@ export const batchNorm: Op<BatchNormShape> = {
         beta,
         runningMean('inout'),
         runningVariance('inout'),
+        residual,
         y,
         channel('mean', 'out'),
-        channel('inverseDeviation', 'out'),
+        channel('variance', 'out'),
       ],
       // Subtract, add, multiply, add for the statistics; subtract, multiply, add to apply them.
       flops: ({ rows, channels }) => 7 * rows * channels,
@@ -175,7 +220,7 @@ export const batchNorm: Op<BatchNormShape> = {
       variants: variants(forwardDispatches, true),
     },
     evaluate: {
-      tensors: [x, gamma, beta, runningMean('in'), runningVariance('in'), y],
+      tensors: [x, gamma, beta, runningMean('in'), runningVariance('in'), residual, y],
       flops: ({ rows, channels }) => 3 * rows * channels,
       // Five roundings of 2^-24, and WGSL allows square root and division 2.5 units in the last place each.
       tolerance: 1e-6,
@@ -186,10 +231,14 @@ export const batchNorm: Op<BatchNormShape> = {
       tensors: [
         x,
         dy,
+        dyOther,
+        savedY,
         gamma,
+        beta,
         channel('mean', 'in'),
-        channel('inverseDeviation', 'in'),
+        channel('variance', 'in'),
         dx,
+        dresidual,
         channel('dgamma', 'out'),
         channel('dbeta', 'out'),
       ],
@@ -199,14 +248,22 @@ export const batchNorm: Op<BatchNormShape> = {
       // of size 1 round by about 1e-5 in all, while their total can be as small as 1 where there is a single channel.
       tolerance: 3e-5,
       reference: gradientReference,
-      differentiates: { pass: 'forward', cotangents: { dy: 'y' }, gradients: { dx: 'x', dgamma: 'gamma', dbeta: 'beta' } },
+      differentiates: {
+        pass: 'forward',
+        cotangents: { dy: 'y', dyOther: 'y' },
+        gradients: { dx: 'x', dgamma: 'gamma', dbeta: 'beta', dresidual: 'residual' },
+      },
       variants: variants(gradientDispatches, true),
     },
   },
-  check({ rows, channels, epsilon, momentum }) {
+  check(shape) {
+    const { rows, channels, epsilon, momentum, twoReaders } = shape;
     requirePositiveIntegers('batchNorm', { rows, channels });
     if (!(epsilon > 0)) throw new ShapeError('batchNorm', `epsilon is ${epsilon}; it must be positive`);
     if (!(momentum >= 0 && momentum <= 1)) throw new ShapeError('batchNorm', `momentum is ${momentum}; it must be between 0 and 1`);
+    if (twoReaders === true && !masksSum(shape)) {
+      throw new ShapeError('batchNorm', 'a gradient in two parts needs a residual and a ReLU; add the parts before');
+    }
   },
   samples: [
     { rows: 7 * 7 * 5, channels: 16, epsilon: 1e-5, momentum: 0.1 },
@@ -219,12 +276,34 @@ export const batchNorm: Op<BatchNormShape> = {
     // Two rows: with a small epsilon dx is the difference of nearly equal numbers, in any precision.
     { rows: 2, channels: 6, epsilon: 0.5, momentum: 0.1 },
     { rows: 1, channels: 4, epsilon: 1e-5, momentum: 0.1 },
+    // Few rows: the more values a channel has, the likelier a central difference steps over a kink of the ReLU.
+    ...[
+      { rows: 245, channels: 16 },
+      { rows: 169, channels: 10 },
+      { rows: 83, channels: 3 },
+      { rows: 7, channels: 260 },
+    ].flatMap(({ rows, channels }) =>
+      [{ relu: true }, { residual: true }, { relu: true, residual: true }, { relu: true, residual: true, twoReaders: true }].map(
+        (form) => ({
+          rows,
+          channels,
+          epsilon: 1e-3,
+          momentum: 0.1,
+          ...form,
+        }),
+      ),
+    ),
   ],
-  benchmarks: { '64x28x28x16': { rows: 64 * 28 * 28, channels: 16, epsilon: 1e-5, momentum: 0.1 } },
+  benchmarks: {
+    '64x28x28x16': { rows: 64 * 28 * 28, channels: 16, epsilon: 1e-5, momentum: 0.1 },
+    'relu/64x28x28x16': { rows: 64 * 28 * 28, channels: 16, epsilon: 1e-5, momentum: 0.1, relu: true },
+    'sum-relu/64x28x28x16': { rows: 64 * 28 * 28, channels: 16, epsilon: 1e-5, momentum: 0.1, relu: true, residual: true },
+  },
   errors: [
     { shape: { rows: 0, channels: 4, epsilon: 1e-5, momentum: 0.1 }, message: /rows is 0; it must be a positive integer/ },
     { shape: { rows: 8, channels: 2.5, epsilon: 1e-5, momentum: 0.1 }, message: /channels is 2.5/ },
     { shape: { rows: 8, channels: 4, epsilon: 0, momentum: 0.1 }, message: /epsilon is 0; it must be positive/ },
     { shape: { rows: 8, channels: 4, epsilon: 1e-5, momentum: 1.5 }, message: /momentum is 1.5/ },
+    { shape: { rows: 8, channels: 4, epsilon: 1e-5, momentum: 0.1, relu: true, twoReaders: true }, message: /needs a residual and a ReLU/ },
   ],
 };

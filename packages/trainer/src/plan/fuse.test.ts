@@ -1,0 +1,149 @@
+// Which nodes are fused, and that a fused network computes what the same network computes node by node.
+import { afterAll, describe, expect, it } from 'vitest';
+import { openDevice } from '@n2n/kernels';
+import { parseSpec, zooSpec, type NetworkSpec } from '../network/index.js';
+import { patterns } from '../testing/patterns.js';
+import { evaluate, evaluationFeed } from '../train/evaluate.js';
+import { Feed } from '../train/feed.js';
+import { DeviceImages } from '../train/images.js';
+import { initialWeights } from '../train/initial.js';
+import { defaultSgd } from '../train/schedule.js';
+import { train } from '../train/train.js';
+import { fusedUnits } from './fuse.js';
+import { Parameters } from './parameters.js';
+
+type Nodes = { id: string; type: string; inputs: string[]; attributes?: Record<string, unknown> }[];
+
+const spec = (nodes: Nodes): NetworkSpec =>
+  parseSpec({ name: 'fused', input: { channels: 2, height: 9, width: 9 }, classes: 4, nodes: [...nodes, ...head(nodes.at(-1)!.id)] });
+const head = (last: string): Nodes => [
+  { id: 'gap', type: 'global-average-pool', inputs: [last] },
+  { id: 'fc', type: 'linear', inputs: ['gap'], attributes: { features: 4 } },
+];
+const conv = (id: string, input: string): Nodes[0] => ({
+  id,
+  type: 'conv2d',
+  inputs: [input],
+  attributes: { filters: 5, kernel: 3, padding: 1, bias: false },
+});
+const node = (id: string, type: string, ...inputs: string[]): Nodes[0] => ({ id, type, inputs });
+const pool = (id: string, input: string, attributes = {}): Nodes[0] => ({
+  id,
+  type: 'max-pool',
+  inputs: [input],
+  attributes: { kernel: 2, ...attributes },
+});
+
+const groups = (network: NetworkSpec): string[] =>
+  fusedUnits(network)
+    .filter(({ nodes }) => nodes[0]!.type === 'batch-norm')
+    .map(({ nodes }) => nodes.map(({ id }) => id).join('+'));
+
+describe('fusedUnits', () => {
+  const stem = [conv('c', 'input'), node('n', 'batch-norm', 'c')];
+
+  it('takes the ReLU and the pool behind a batch-norm', () => {
+    expect(groups(spec([...stem, node('r', 'relu', 'n'), pool('p', 'r')]))).toEqual(['n+r+p']);
+  });
+
+  it.each([
+    ['other windows', [node('r', 'relu', 'n'), pool('p', 'r', { kernel: 3, stride: 2 })], ['n+r']],
+    ['overlapping windows', [node('r', 'relu', 'n'), pool('p', 'r', { stride: 1 })], ['n+r']],
+    ['padded windows', [node('r', 'relu', 'n'), pool('p', 'r', { padding: 1 })], ['n+r']],
+    ['a second reader of the ReLU', [node('r', 'relu', 'n'), pool('p', 'r'), pool('q', 'r'), node('s', 'add', 'p', 'q')], ['n+r']],
+    ['a second reader of the batch-norm', [node('r', 'relu', 'n'), node('s', 'add', 'r', 'n')], ['n']],
+    ['a pool without a ReLU', [pool('p', 'n')], ['n']],
+  ])('leaves out %s', (_, nodes, expected) => expect(groups(spec([...stem, ...nodes]))).toEqual(expected));
+
+  it('takes a sum behind one of two batch-norms, at the place of the last node', () => {
+    const nodes = [...stem, conv('d', 'input'), node('m', 'batch-norm', 'd'), node('s', 'add', 'm', 'n'), node('r', 'relu', 's')];
+    const units = fusedUnits(spec(nodes)).map((unit) => unit.nodes.map(({ id }) => id).join('+'));
+    expect(units).toEqual(['c', 'd', 'm', 'n+s+r', 'gap', 'fc']);
+    expect(fusedUnits(spec(nodes))[3]!.inputs).toEqual(['c', 'm']);
+  });
+
+  it('leaves out a sum of three, and one with what the batch-norm reads', () => {
+    expect(groups(spec([...stem, conv('d', 'c'), conv('e', 'c'), node('s', 'add', 'n', 'd', 'e')]))).toEqual(['n']);
+    expect(groups(spec([...stem, node('s', 'add', 'n', 'c'), node('r', 'relu', 's')]))).toEqual(['n']);
+    expect(groups(spec([...stem, node('o', 'dropout', 'c'), node('s', 'add', 'n', 'o')]))).toEqual(['n']);
+  });
+
+  it('lists every node of a network once, each after what it reads', () => {
+    for (const name of ['mnist-cnn', 'resnet18', 'resnet50', 'vgg11', 'lenet5']) {
+      const network = zooSpec(name, { channels: 3, height: 32, width: 32, classes: 10 });
+      const there = new Set(['input']);
+      for (const { nodes, inputs } of fusedUnits(network)) {
+        for (const id of inputs) expect(there.has(id), `${name}: ${id}`).toBe(true);
+        there.add(nodes.at(-1)!.id);
+      }
+      expect(
+        fusedUnits(network)
+          .flatMap(({ nodes }) => nodes.map(({ id }) => id))
+          .toSorted(),
+        name,
+      ).toEqual(network.nodes.map(({ id }) => id).toSorted());
+    }
+  });
+});
+
+const gpu = await openDevice();
+afterAll(() => gpu.close());
+
+/** Two odd poolings, a sum of two batch-norms, an identity shortcut without a ReLU behind it. */
+const network = spec([
+  conv('c1', 'input'),
+  node('n1', 'batch-norm', 'c1'),
+  node('r1', 'relu', 'n1'),
+  pool('p1', 'r1'),
+  conv('c2', 'p1'),
+  node('n2', 'batch-norm', 'c2'),
+  conv('d2', 'p1'),
+  node('m2', 'batch-norm', 'd2'),
+  node('s2', 'add', 'n2', 'm2'),
+  node('r2', 'relu', 's2'),
+  conv('c3', 'r2'),
+  node('n3', 'batch-norm', 'c3'),
+  node('s3', 'add', 'r2', 'n3'),
+  conv('c4', 's3'),
+  node('n4', 'batch-norm', 'c4'),
+  node('r4', 'relu', 'n4'),
+]);
+
+/** The same with a dropout of nothing behind every batch-norm, ReLU and sum: nothing is fused. */
+function apart({ nodes, ...rest }: NetworkSpec): NetworkSpec {
+  const behind = (id: string): string => (/^[nmrs]\d/.test(id) ? `${id}-apart` : id);
+  const all = nodes.flatMap(({ id, inputs, ...other }) => [
+    { id, inputs: inputs.map(behind), ...other },
+    ...(behind(id) === id ? [] : [{ id: behind(id), type: 'dropout', inputs: [id], attributes: { rate: 0 } }]),
+  ]);
+  return parseSpec({ ...rest, nodes: all });
+}
+
+it('a fused network is trained and evaluated as the same network node by node', async () => {
+  expect(groups(network)).toEqual(['n1+r1+p1', 'm2', 'n2+s2+r2', 'n3+s3', 'n4+r4']);
+  expect(groups(apart(network))).toEqual(['n1', 'n2', 'm2', 'n3', 'n4']);
+  const images = await DeviceImages.create(gpu, patterns(24, 4, 2, 9), network.input);
+  const indices = Uint32Array.from({ length: 24 }, (_, i) => i);
+  const preprocessing = { mean: [0.4, 0.4], std: [0.3, 0.3] };
+  const feed = await Feed.create(gpu, images, { batch: 12, steps: 2, preprocessing });
+  const run = async (one: NetworkSpec): Promise<{ weights: Map<string, Float32Array>; loss: number; kernels: number }> => {
+    const parameters = await Parameters.create(gpu, one, initialWeights(network, 'a'));
+    const before = gpu.statistics.dispatches;
+    const optimiser = { ...defaultSgd, learningRate: 0.02 };
+    const objective = { hard: { weight: 1, smoothing: 0 } };
+    await train(gpu, parameters, feed, { objective, optimiser, schedule: { kind: 'constant' }, epochs: 2, indices, seed: 1, views: 0 });
+    const kernels = gpu.statistics.dispatches - before;
+    const { loss } = await evaluate(gpu, parameters, await evaluationFeed(gpu, images, preprocessing, 10, 24), indices);
+    return { weights: await parameters.read(), loss, kernels };
+  };
+  const [fused, plain] = [await run(network), await run(apart(network))];
+  expect(fused.kernels).toBeLessThan(plain.kernels);
+  expect(fused.loss).toBeCloseTo(plain.loss, 4);
+  const initial = initialWeights(network, 'a');
+  for (const [name, expected] of plain.weights) {
+    const moved = Math.max(...expected.map((value, i) => Math.abs(value - initial.get(name)![i]!)));
+    const worst = Math.max(...expected.map((value, i) => Math.abs(value - fused.weights.get(name)![i]!)));
+    expect(moved, name).toBeGreaterThan(0);
+    expect(worst / moved, name).toBeLessThan(2e-3);
+  }
+});
