@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { parameterCount, zooSpec, type NetworkSpec } from '../../network/index.js';
+import { nodeTypes, parameterCount, parseSpec, zooSpec, type NetworkSpec } from '../../network/index.js';
 import { keyedRandom } from '../../random.js';
 import { deviceLogits, onnxFixture, plainPreprocessing, randomWeights, relativeDifference, runtimeLogits } from '../../testing/onnx.js';
 import type { Model } from '../model.js';
@@ -77,6 +77,44 @@ describe.each([
     expect(back.spec.nodes.some(({ type }) => type === 'batch-norm')).toBe(false);
     expect(parameterCount(back.spec)).toBeLessThanOrEqual(parameterCount(model.spec));
   });
+});
+
+it('writes every node type there is, and reads it as what it was', async () => {
+  const map = { kernel: 3, padding: 1 };
+  const spec = parseSpec({
+    name: 'every type',
+    input: { channels: 3, height: 13, width: 10 },
+    classes: 4,
+    nodes: [
+      { id: 'c1', type: 'conv2d', attributes: { filters: 6, kernel: [3, 2], stride: [1, 2], padding: [2, 0, 1, 1] } },
+      { id: 'n1', type: 'batch-norm', attributes: { epsilon: 0.001, momentum: 0.03 } },
+      { id: 'relu', type: 'relu' },
+      { id: 'm', type: 'max-pool', attributes: { kernel: [3, 2], stride: [2, 1], padding: [1, 0, 0, 1] } },
+      { id: 'a', type: 'average-pool', attributes: { kernel: 3, stride: 1, padding: 1, countIncludePad: false } },
+      { id: 'b', type: 'average-pool', attributes: { kernel: 2, stride: 1, padding: [0, 1, 1, 0] } },
+      { id: 'c2', type: 'conv2d', attributes: { filters: 12, groups: 3, bias: false, ...map } },
+      { id: 'leaky', type: 'leaky-relu', attributes: { slope: 0.12 } },
+      { id: 'c3', type: 'conv2d', inputs: ['b'], attributes: { filters: 6, groups: 6, ...map } },
+      { id: 'six', type: 'relu6' },
+      { id: 'silu', type: 'silu', inputs: ['c3'] },
+      { id: 'sum', type: 'add', inputs: ['six', 'silu', 'b'] },
+      { id: 'cat', type: 'concat', inputs: ['leaky', 'sum'] },
+      { id: 'swish', type: 'hard-swish' },
+      { id: 'mean', type: 'global-average-pool' },
+      { id: 'gate', type: 'linear', attributes: { features: 18 } },
+      { id: 'hard', type: 'hard-sigmoid' },
+      { id: 'scaled', type: 'multiply', inputs: ['swish', 'hard'] },
+      { id: 'soft', type: 'sigmoid', inputs: ['swish'] },
+      { id: 'product', type: 'multiply', inputs: ['scaled', 'soft'] },
+      { id: 'drop', type: 'dropout', attributes: { rate: 0.3 } },
+      { id: 'flat', type: 'flatten' },
+      { id: 'own', type: 'hard-sigmoid', attributes: { alpha: 0.37, beta: 0.25 } },
+      { id: 'logits', type: 'linear', attributes: { features: 4, bias: false } },
+    ],
+  });
+  expect(new Set(spec.nodes.map(({ type }) => type))).toEqual(new Set(nodeTypes.keys()));
+  const back = await checkExport(modelOf(spec), false);
+  expect(back.spec).toEqual(spec);
 });
 
 it('agrees on 1,000 images', async () => {

@@ -70,7 +70,7 @@ class GraphWriter {
     };
     steps.forEach((step, i) => {
       this.nodes.push({
-        name: i === 0 ? node.id : `${node.id}:${i}`,
+        name: step.auxiliary === true ? `${node.id}:${i}` : node.id,
         op: step.op,
         domain: '',
         inputs: step.inputs.map(resolve),

@@ -15,6 +15,6 @@ export const globalAveragePool: NodeType<Record<string, never>> = {
   macs: () => 0,
   onnx: () => [
     { op: 'GlobalAveragePool', inputs: [{ input: 0 }] },
-    { op: 'Flatten', inputs: [{ step: 0 }] },
+    { op: 'Flatten', inputs: [{ step: 0 }], auxiliary: true },
   ],
 };

@@ -25,7 +25,7 @@ export const multiply: NodeType<Record<string, never>> = {
   onnx: (_, [first, gate]) =>
     first?.kind === 'map' && gate?.kind === 'vector'
       ? [
-          { op: 'Unsqueeze', inputs: [{ input: 1 }, { ints: [2, 3] }] },
+          { op: 'Unsqueeze', inputs: [{ input: 1 }, { ints: [2, 3] }], auxiliary: true },
           { op: 'Mul', inputs: [{ input: 0 }, { step: 0 }] },
         ]
       : [{ op: 'Mul', inputs: [{ input: 0 }, { input: 1 }] }],

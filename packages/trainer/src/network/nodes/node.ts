@@ -50,6 +50,8 @@ export type OnnxInput =
 export interface OnnxStep {
   readonly op: string;
   readonly inputs: readonly OnnxInput[];
+  /** Not what the node is about: the one step that is gets the node's name, and whoever reads the file calls the node by it. */
+  readonly auxiliary?: true;
   readonly attributes?: Readonly<
     Record<string, { readonly int: number } | { readonly float: number } | { readonly ints: readonly number[] }>
   >;

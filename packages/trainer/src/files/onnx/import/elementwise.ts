@@ -1,5 +1,6 @@
 // Operators that work element by element: activations, sums and products, concatenation, dropout, the softmax at the end.
 import { channelsOf, sameShape } from '../../../network/index.js';
+import { shortestDecimal } from './decimal.js';
 import { dimsOf, type Importer, type Table } from './importer.js';
 import type { Operator } from './operator.js';
 import { channelAxis, type Feature, type Size, type Value } from './values.js';
@@ -115,7 +116,7 @@ function fused(importer: Importer, x: Feature, gate: Feature): string | undefine
   if (node?.inputs[0] !== x.id) return undefined;
   if (node.type === 'sigmoid') return 'silu';
   const { alpha, beta } = node.attributes;
-  return node.type === 'hard-sigmoid' && Math.abs(Number(alpha) - 1 / 6) < 1e-6 && beta === 0.5 ? 'hard-swish' : undefined;
+  return node.type === 'hard-sigmoid' && alpha === 1 / 6 && beta === 0.5 ? 'hard-swish' : undefined;
 }
 
 function product(operator: Operator, importer: Importer, a: Feature, b: Feature): Value {
@@ -173,9 +174,13 @@ function dropout(operator: Operator, importer: Importer): Value {
     : importer.hasInput(operator, 1)
       ? (importer.floats(operator, 1).data[0] ?? 0.5)
       : 0.5;
-  // Short of 1, and a float32 close to what was meant.
-  const rounded = Number(rate.toPrecision(6));
-  return same(x, importer.add(operator, 'dropout', { rate: rounded }, [x]));
+  return same(x, importer.add(operator, 'dropout', { rate: shortestDecimal(rate) }, [x]));
+}
+
+/** PyTorch's hard-sigmoid has the slope 1/6, which no decimal number is. */
+function slopeOf(operator: Operator): number {
+  const alpha = operator.decimal('alpha', 0.2);
+  return Math.fround(alpha) === Math.fround(1 / 6) ? 1 / 6 : alpha;
 }
 
 function softmax(operator: Operator, importer: Importer): Value {
@@ -188,11 +193,11 @@ function softmax(operator: Operator, importer: Importer): Value {
 export const elementwiseTable: Table = {
   Relu: { attributes: [], read: activation('relu') },
   Clip: { attributes: ['min', 'max'], read: clip },
-  LeakyRelu: { attributes: ['alpha'], read: activation('leaky-relu', (operator) => ({ slope: operator.float('alpha', 0.01) })) },
+  LeakyRelu: { attributes: ['alpha'], read: activation('leaky-relu', (operator) => ({ slope: operator.decimal('alpha', 0.01) })) },
   Sigmoid: { attributes: [], read: activation('sigmoid') },
   HardSigmoid: {
     attributes: ['alpha', 'beta'],
-    read: activation('hard-sigmoid', (operator) => ({ alpha: operator.float('alpha', 0.2), beta: operator.float('beta', 0.5) })),
+    read: activation('hard-sigmoid', (operator) => ({ alpha: slopeOf(operator), beta: operator.decimal('beta', 0.5) })),
   },
   HardSwish: { attributes: [], read: activation('hard-swish') },
   Add: { attributes: [], read: binary('Add') },

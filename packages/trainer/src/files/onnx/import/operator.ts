@@ -1,4 +1,5 @@
 // One ONNX node as the table of operators sees it: attributes by name and type, errors that name the node.
+import { shortestDecimal } from './decimal.js';
 import { AttributeType, type OnnxAttribute, type OnnxNode, type OnnxTensor } from '../schema.js';
 
 /** A node that n2n cannot read; the message says which, its operator, and why. */
@@ -48,6 +49,11 @@ export class Operator {
     const value = found === undefined ? fallback : (found.float ?? 0);
     if (Number.isNaN(value)) this.fail(`attribute "${name}" is no number`);
     return value;
+  }
+
+  /** As `float`, as the decimal number that was meant. */
+  decimal(name: string, fallback: number): number {
+    return this.has(name) ? shortestDecimal(this.float(name, fallback)) : fallback;
   }
 
   text(name: string, fallback: string): string {

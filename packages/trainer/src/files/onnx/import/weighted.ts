@@ -69,15 +69,9 @@ function batchNormalization(operator: Operator, importer: Importer): Value {
   const tensors = [1, 2, 3, 4].map((index) => importer.floats(operator, index).data);
   if (tensors[3]?.some((variance) => variance < 0) === true) operator.fail('has a negative variance');
   // ONNX's momentum is the share of the old statistics.
-  const momentum = Math.min(1, Math.max(0, 1 - operator.float('momentum', 0.9)));
-  const attributes = { epsilon: shortest(operator.float('epsilon', 1e-5)), momentum: shortest(momentum) };
+  const momentum = Math.min(1, Math.max(0, 1 - operator.decimal('momentum', 0.9)));
+  const attributes = { epsilon: operator.decimal('epsilon', 1e-5), momentum: Number(momentum.toPrecision(12)) };
   return { ...importer.add(operator, 'batch-norm', attributes, [x], tensors), dims: x.dims };
-}
-
-/** The decimal number of few digits that a float32 was written for: 1e-5 and not 0.000009999999747. */
-function shortest(value: number): number {
-  const short = Number(value.toPrecision(6));
-  return Math.abs(short - value) <= 1e-6 * Math.abs(value) ? short : value;
 }
 
 export const weightedTable: Table = {
