@@ -48,18 +48,18 @@ export const QUICKSTART = {
   teacherBatch: 64,
   teacherLearningRate: 0.05,
   /** Without a --constraint the student must have this many times fewer parameters than the teacher. */
-  compression: 10.25,
+  compression: 20.5,
   updates: 3,
   rollouts: 4,
   prior: 1,
   epochs: 2,
   batch: 32,
-  learningRate: 5e-3,
+  learningRate: 1e-2,
   schedule: 'cosine',
   cohort: 4,
   subset: 4000,
   validation: 2000,
-  finalEpochs: 4,
+  finalEpochs: 3,
   finalLearningRate: 5e-3,
 } as const;
 

@@ -5,6 +5,7 @@ import type { DeviceTraits } from '../ops/op.js';
 import { AdapterError, DeviceLostError, DeviceMemoryError, DeviceUseError } from './errors.js';
 import { gpuInstance, wantedAdapter, type InstanceOptions } from './instance.js';
 import { PipelineCache } from './pipelines.js';
+import { sparingly } from './wait.js';
 
 /** A range of a buffer, in bytes. */
 export interface Slice {
@@ -213,7 +214,7 @@ export class Gpu {
       encoder.copyBufferToBuffer(source.buffer, source.offset + at, staging, 0, size);
       this.submit(encoder);
       try {
-        await staging.mapAsync(GPUMapMode.READ);
+        await sparingly(staging.mapAsync(GPUMapMode.READ));
       } catch (error) {
         await this.#settle();
         this.check();
@@ -235,7 +236,7 @@ export class Gpu {
 
   /** Resolves when everything submitted has run; throws what went wrong until then. */
   async done(): Promise<void> {
-    await this.#device.queue.onSubmittedWorkDone();
+    await sparingly(this.#device.queue.onSubmittedWorkDone());
     await this.#settle();
     this.check();
   }

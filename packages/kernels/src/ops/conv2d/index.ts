@@ -10,6 +10,7 @@ import { conv2dBiasGradient, conv2dForward, conv2dInputGradient, conv2dWeightGra
 import { errors, samples } from './samples.js';
 import { subgroupForward, subgroupInputGradient, subgroupWeightGradient } from './subgroup.js';
 import { tapsForward, tapsWeightGradient } from './taps.js';
+import { windowForward, windowInputGradient, windowWeightGradient } from './window.js';
 import { winogradForward, winogradInputGradient } from './winograd.js';
 import { checkConv2d, inputWords, multiplyAddFlops, outputPixels, outputWords, tapWords, weightWords, type Conv2dShape } from './shape.js';
 
@@ -66,7 +67,7 @@ export const conv2d: Op<Conv2dShape> = {
       flops: multiplyAddFlops,
       tolerance: 1e-5,
       reference: conv2dForward,
-      variants: [winogradForward, tapsForward, subgroupForward, plainForward],
+      variants: [winogradForward, tapsForward, windowForward, subgroupForward, plainForward],
     },
     'input-gradient': {
       tensors: [dy, weight, { name: 'dx', role: 'out', type: f32, words: inputWords }],
@@ -74,7 +75,7 @@ export const conv2d: Op<Conv2dShape> = {
       tolerance: 1e-5,
       reference: conv2dInputGradient,
       differentiates: { pass: 'forward', cotangents: { dy: 'y' }, gradients: { dx: 'x' } },
-      variants: [winogradInputGradient, subgroupInputGradient, plainInputGradient],
+      variants: [winogradInputGradient, windowInputGradient, subgroupInputGradient, plainInputGradient],
     },
     'weight-gradient': {
       tensors: [x, dy, { name: 'dweight', role: 'out', type: f32, words: weightWords }],
@@ -82,7 +83,7 @@ export const conv2d: Op<Conv2dShape> = {
       tolerance: 1e-5,
       reference: conv2dWeightGradient,
       differentiates: { pass: 'forward', cotangents: { dy: 'y' }, gradients: { dweight: 'weight' } },
-      variants: [tapsWeightGradient, subgroupWeightGradient, plainWeightGradient],
+      variants: [tapsWeightGradient, windowWeightGradient, subgroupWeightGradient, plainWeightGradient],
     },
     'bias-gradient': {
       tensors: [dy, { name: 'dbias', role: 'out', type: f32, words: ({ filters }) => padded(filters) }],

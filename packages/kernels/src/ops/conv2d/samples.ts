@@ -47,6 +47,11 @@ export const samples: readonly Conv2dShape[] = [
   { ...base, batch: 4, height: 16, width: 16, channels: 4, filters: 4 },
   { ...base, batch: 1, height: 8, width: 8, channels: 8, filters: 68 },
   { ...base, channels: 30, filters: 32, height: 5, width: 6 },
+  // Several rows within 4 pixels, windows 3 wide of other heights, splits that end within a row and within 4 pixels.
+  { ...base, batch: 3, height: 3, width: 2, channels: 5, filters: 19 },
+  { ...base, batch: 5, height: 1, width: 1, channels: 3, filters: 4 },
+  { ...base, height: 5, width: 3, kernel: [4, 3], padding: [2, 1, 1, 1], channels: 12, filters: 24, bias: true },
+  { ...base, batch: 5, height: 11, width: 11, channels: 3, filters: 9 },
   // Channels enough for Winograd's algorithm, with odd counts, ragged tiles and uneven padding.
   { ...base, channels: 64, filters: 67, height: 4, width: 7, bias: true },
   { ...base, batch: 1, channels: 65, filters: 64, height: 4, width: 6, padding: [0, 3, 2, 1] },

@@ -17,17 +17,24 @@ const LONGEST_SEGMENT = 64;
 const usable = ({ groups }: Conv2dShape, { subgroupSize }: DeviceTraits): boolean => groups === 1 && subgroupSize === 8;
 
 /** Rows of the register tile, and the time that one step of such a tile takes, relative, as measured on lavapipe. */
-const TILES = [
+export const TILES: readonly Tile[] = [
   { rows: 32, cost: 1.6 },
   { rows: 16, cost: 1 },
   { rows: 8, cost: 0.7 },
-] as const;
+];
 
-/** The tile that covers `words` rows in the least time. */
-function tileRows(words: number): number {
-  const time = ({ rows, cost }: (typeof TILES)[number]): number => Math.ceil(words / rows) * cost;
-  return TILES.reduce((best, tile) => (time(tile) < time(best) ? tile : best)).rows;
+export interface Tile {
+  readonly rows: number;
+  readonly cost: number;
 }
+
+/** The time that equal tiles take to cover `words` rows, and the rows of the tiles that take least. */
+export function bestTile(words: number, tiles: readonly Tile[]): { readonly rows: number; readonly time: number } {
+  const times = tiles.map(({ rows, cost }) => ({ rows, time: Math.ceil(words / rows) * cost }));
+  return times.reduce((best, tile) => (tile.time < best.time ? tile : best));
+}
+
+const tileRows = (words: number): number => bestTile(words, TILES).rows;
 
 /** Constants of the kernels for `words` rows. */
 export const tileConstants = (words: number, { subgroupSize }: DeviceTraits): Record<string, number> => ({

@@ -4,7 +4,7 @@
 import { padded, spread, type DeviceTraits, type Variant } from '../op.js';
 import { sizesOf, sumPartials } from './plain.js';
 import { outputPixels, outputSize, weightWords, type Conv2dShape } from './shape.js';
-import { tileConstants, tilesOf } from './subgroup.js';
+import { bestTile, type Tile } from './subgroup.js';
 
 /** Output pixels of one row that are computed together. */
 const STRIP_PIXELS = 4;
@@ -14,6 +14,11 @@ const STRIP_PIXELS = 4;
  */
 const KERNELS = [3, 5];
 const STRIDES = [1, 2];
+/** Tiles of the forward pass, with their relative times. One of 32 filters gains too little for its pipelines. */
+const TILES: readonly Tile[] = [
+  { rows: 16, cost: 1 },
+  { rows: 8, cost: 0.7 },
+];
 /** Neighbouring taps taken together in the forward pass. */
 const MOST_TAPS = 4;
 /** Taps of a kernel row, and taps in all, that a lane of the weight gradient sums for each of its filters. */
@@ -42,14 +47,15 @@ export const tapsForward: Variant<Conv2dShape> = {
   dispatches(shape, device) {
     const [outHeight, outWidth] = outputSize(shape);
     const words = padded(shape.filters);
+    const { rows } = bestTile(words, TILES);
     const strips = shape.batch * outHeight * Math.ceil(outWidth / STRIP_PIXELS);
     return [
       {
         wgsl: new URL('./forward.taps.wgsl', import.meta.url),
-        constants: { ...tileConstants(words, device), TAPS: piece(shape.kernel[1], MOST_TAPS), STRIDE: shape.stride[1] },
+        constants: { SUBGROUP: device.subgroupSize, ROWS: rows, TAPS: piece(shape.kernel[1], MOST_TAPS), STRIDE: shape.stride[1] },
         bind: ['x', 'weight', shape.bias ? 'bias' : 'weight', 'y'],
         uniforms: [...sizesOf(shape, [words / 4]), strips, Number(shape.bias)],
-        workgroups: spread(Math.ceil(strips / device.subgroupSize) * tilesOf(words), device.maxWorkgroups),
+        workgroups: spread(Math.ceil(strips / device.subgroupSize) * Math.ceil(words / rows), device.maxWorkgroups),
       },
     ];
   },

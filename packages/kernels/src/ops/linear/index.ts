@@ -51,7 +51,7 @@ const bias: Tensor = {
 const flops = ({ batch, inputs, outputs }: LinearShape): number => 2 * batch * inputs * outputs;
 
 /** conv2d's variants for windows of several pixels: of no use to a 1x1 convolution. */
-const WINDOW_VARIANTS = ['winograd', 'taps'];
+const WINDOW_VARIANTS = ['winograd', 'taps', 'window'];
 
 /** conv2d's other variants of a pass, seen with a linear layer's shape. */
 const variantsOf = (pass: string): Variant<LinearShape>[] =>

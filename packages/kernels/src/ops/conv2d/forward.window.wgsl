@@ -1,0 +1,119 @@
+// y[n, oy, ox, f] = bias[f] + sum over ky, kx, c of x[n, oy + ky - top, ox + kx - 1, c] weight[f, ky, kx, c], for windows 3 wide,
+// one column of padding on both sides, stride 1 and as many output rows as input rows: then pixel p of the output and of the
+// input, counted over all rows and images, lie in the same place, and the taps of a window row are pixels p - 1, p, p + 1.
+// x [N, H, W, C4], weight [F4, KH, 3, C4], bias [F4], y [N, H, W, F4], all as vec4f along the last dimension.
+// A product in registers. One lane: 4 consecutive pixels, loaded along c once for the 3 taps of a window row, with the pixel
+// before and the one after them taken from the neighbouring lanes; one workgroup: one subgroup, 4 SUBGROUP pixels x ROWS
+// filters. Weights are loaded once a subgroup and broadcast.
+// Preconditions: the subgroup size is SUBGROUP; ROWS is 8 or 12. Ragged edges are guarded.
+// Without a bias, `has_bias` is 0 and any buffer may stand in its place.
+enable subgroups;
+
+const SUBGROUP = 8u;
+const ROWS = 12u;
+const LOADS = (3u * ROWS + SUBGROUP - 1u) / SUBGROUP;
+
+struct Shape {
+  height: i32, width: i32, channels4: i32, filters4: u32, kernel_height: i32, top: i32, pixels: i32, has_bias: u32,
+}
+
+@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(1) var<storage, read_write> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
+
+// Row and column of the pixel after one.
+fn next(at: vec2i) -> vec2i {
+  let wraps = at.y + 1 == shape.width;
+  return vec2i(select(at.x, select(at.x + 1, 0, at.x + 1 == shape.height), wraps), select(at.y + 1, 0, wraps));
+}
+
+// The vec4f index of a pixel's first channels `rows` rows below, or -1 outside of the image.
+fn address(pixel: i32, row: i32, rows: i32) -> i32 {
+  let inside = row + rows >= 0 && row + rows < shape.height && pixel < shape.pixels;
+  return select(-1, (pixel + rows * shape.width) * shape.channels4, inside);
+}
+
+fn load(at: i32, c: i32) -> vec4f {
+  return select(vec4f(), x[max(at, 0) + c], at >= 0);
+}
+
+// 4 filters, 4 pixels in each: transposed to one vec4f a pixel.
+fn store(pixel: i32, f: u32, s0: vec4f, s1: vec4f, s2: vec4f, s3: vec4f) {
+  if (f >= shape.filters4) { return; }
+  let start = select(vec4f(), bias[f], shape.has_bias != 0u);
+  let out = u32(pixel) * shape.filters4 + f;
+  if (pixel < shape.pixels) { y[out] = start + vec4f(s0.x, s1.x, s2.x, s3.x); }
+  if (pixel + 1 < shape.pixels) { y[out + shape.filters4] = start + vec4f(s0.y, s1.y, s2.y, s3.y); }
+  if (pixel + 2 < shape.pixels) { y[out + 2u * shape.filters4] = start + vec4f(s0.z, s1.z, s2.z, s3.z); }
+  if (pixel + 3 < shape.pixels) { y[out + 3u * shape.filters4] = start + vec4f(s0.w, s1.w, s2.w, s3.w); }
+}
+
+// Number i of a step's weights, in every lane.
+fn spread(w: ptr<function, array<vec4f, LOADS>>, i: u32) -> vec4f {
+  return subgroupShuffle((*w)[i / SUBGROUP], i % SUBGROUP);
+}
+
+// A filter's products with the pixels at the 3 taps.
+fn products(w: ptr<function, array<vec4f, LOADS>>, r: u32, left: mat4x4f, centre: mat4x4f, right: mat4x4f) -> vec4f {
+  return spread(w, 3u * r) * left + spread(w, 3u * r + 1u) * centre + spread(w, 3u * r + 2u) * right;
+}
+
+@compute @workgroup_size(SUBGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let blocks = (shape.filters4 * 4u + ROWS - 1u) / ROWS;
+  let tile = group.y * groups.x + group.x;
+  let first = tile % blocks * ROWS;
+  let pixel = i32(tile / blocks * 4u * SUBGROUP + 4u * lane);
+  let rest = pixel % (shape.height * shape.width);
+  let at0 = vec2i(rest / shape.width, rest % shape.width);
+  let at1 = next(at0);
+  let at2 = next(at1);
+  let at3 = next(at2);
+  let starts = vec4<bool>(at0.y == 0, at1.y == 0, at2.y == 0, at3.y == 0);
+  let ends = vec4<bool>(at0.y + 1 == shape.width, at1.y + 1 == shape.width, at2.y + 1 == shape.width, at3.y + 1 == shape.width);
+  let row = u32(shape.kernel_height * 3 * shape.channels4);
+  let last = shape.filters4 * 4u - 1u;
+  var weights: array<u32, LOADS>;
+  // The ROWS filters x 3 taps of a step lie in lanes in this order, over LOADS loads.
+  for (var i = 0u; i < LOADS; i++) {
+    let number = min(i * SUBGROUP + lane, 3u * ROWS - 1u);
+    weights[i] = min(first + number / 3u, last) * row + number % 3u * u32(shape.channels4);
+  }
+  var sums: array<vec4f, ROWS>;
+  for (var ky = 0; ky < shape.kernel_height; ky++) {
+    let tap0 = address(pixel, at0.x, ky - shape.top);
+    let tap1 = address(pixel + 1, at1.x, ky - shape.top);
+    let tap2 = address(pixel + 2, at2.x, ky - shape.top);
+    let tap3 = address(pixel + 3, at3.x, ky - shape.top);
+    // The outermost lanes have no neighbour.
+    var edge = -1;
+    if (lane == 0u && !starts.x && tap0 >= 0) { edge = tap0 - shape.channels4; }
+    if (lane == SUBGROUP - 1u && !ends.w && tap3 >= 0) { edge = tap3 + shape.channels4; }
+    for (var c = 0; c < shape.channels4; c++) {
+      let p0 = load(tap0, c);
+      let p1 = load(tap1, c);
+      let p2 = load(tap2, c);
+      let p3 = load(tap3, c);
+      var beyond = vec4f();
+      if (edge >= 0) { beyond = x[edge + c]; }
+      let before = select(subgroupShuffleUp(p3, 1u), beyond, lane == 0u);
+      let after = select(subgroupShuffleDown(p0, 1u), beyond, lane == SUBGROUP - 1u);
+      let left = mat4x4f(select(before, vec4f(), starts.x), select(p0, vec4f(), starts.y),
+        select(p1, vec4f(), starts.z), select(p2, vec4f(), starts.w));
+      let centre = mat4x4f(p0, p1, p2, p3);
+      let right = mat4x4f(select(p1, vec4f(), ends.x), select(p2, vec4f(), ends.y),
+        select(p3, vec4f(), ends.z), select(after, vec4f(), ends.w));
+      var w: array<vec4f, LOADS>;
+      for (var i = 0u; i < LOADS; i++) { w[i] = weight[weights[i] + u32(3 * ky * shape.channels4 + c)]; }
+      // One loop for each 4 filters: a longer one is not unrolled, and then the sums would leave the registers.
+      for (var r = 0u; r < min(4u, ROWS); r++) { sums[r] += products(&w, r, left, centre, right); }
+      for (var r = 4u; r < min(8u, ROWS); r++) { sums[r] += products(&w, r, left, centre, right); }
+      for (var r = 8u; r < min(12u, ROWS); r++) { sums[r] += products(&w, r, left, centre, right); }
+    }
+  }
+  for (var q = 0u; q < ROWS / 4u; q++) {
+    store(pixel, first / 4u + q, sums[4u * q], sums[4u * q + 1u], sums[4u * q + 2u], sums[4u * q + 3u]);
+  }
+}

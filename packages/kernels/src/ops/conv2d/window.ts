@@ -1,0 +1,117 @@
+// The dispatches of conv2d's `window` variants: windows 3 wide, stride 1, and a border that keeps rows and columns as they are.
+// Pixels of input and output then lie in the same place, and so one load of a pixel serves the 3 taps of a window row, where
+// `subgroup` loads it for each.
+import { padded, spread, type DeviceTraits, type Variant } from '../op.js';
+import { sumPartials, vectorsOf } from './plain.js';
+import { outputPixels, weightWords, type Conv2dShape } from './shape.js';
+import { bestTile, TILE_PIXELS_PER_LANE, TILES, type Tile } from './subgroup.js';
+
+/** Tiles of the forward pass and the input gradient; the costs in the unit of `subgroup`'s, as measured on lavapipe. */
+const PIXEL_TILES: readonly Tile[] = [
+  { rows: 12, cost: 0.75 },
+  { rows: 8, cost: 0.53 },
+];
+/** Tiles of the weight gradient. Larger ones, here and above, would not fit into the instruction cache. */
+const GRADIENT_TILES: readonly Tile[] = [
+  { rows: 16, cost: 1 },
+  { rows: 8, cost: 0.6 },
+];
+/** Workgroups wanted at least when a weight gradient's sum over pixels is split: some tens for each core. */
+const WANTED_WORKGROUPS = 96;
+/** A split sums at least this many pixels, as each split writes and reads a copy of the weights. */
+const LEAST_PIXELS_PER_SPLIT = 256;
+
+const usable = ({ kernel, stride, padding, groups }: Conv2dShape, { subgroupSize }: DeviceTraits): boolean => {
+  const [top, left, bottom, right] = padding;
+  const keepsSize = left === 1 && right === 1 && top + bottom === kernel[0] - 1;
+  return groups === 1 && subgroupSize === 8 && kernel[1] === 3 && stride.every((s) => s === 1) && keepsSize;
+};
+
+/** Of two loops over taps the larger tile wins where rows are many: `subgroup` with 16 or 32 rows. */
+const pays = (words: number): boolean => bestTile(words, PIXEL_TILES).time < bestTile(words, TILES).time;
+
+/** Workgroups that cover all pixels with tiles of `rows` of `words`. */
+const workgroups = (shape: Conv2dShape, words: number, rows: number, device: DeviceTraits): readonly [number, number, number] =>
+  spread(Math.ceil(outputPixels(shape) / (TILE_PIXELS_PER_LANE * device.subgroupSize)) * Math.ceil(words / rows), device.maxWorkgroups);
+
+export const windowForward: Variant<Conv2dShape> = {
+  name: 'window',
+  usable: (shape, device) => usable(shape, device) && pays(padded(shape.filters)),
+  dispatches(shape, device) {
+    const { height, width, filters, kernel, padding, bias } = shape;
+    const { rows } = bestTile(padded(filters), PIXEL_TILES);
+    return [
+      {
+        wgsl: new URL('./forward.window.wgsl', import.meta.url),
+        constants: { SUBGROUP: device.subgroupSize, ROWS: rows },
+        bind: ['x', 'weight', bias ? 'bias' : 'weight', 'y'],
+        uniforms: [height, width, ...vectorsOf(shape), kernel[0], padding[0], outputPixels(shape), Number(bias)],
+        workgroups: workgroups(shape, padded(filters), rows, device),
+      },
+    ];
+  },
+};
+
+export const windowInputGradient: Variant<Conv2dShape> = {
+  name: 'window',
+  usable: (shape, device) => usable(shape, device) && pays(padded(shape.channels)),
+  dispatches(shape, device) {
+    const { height, width, channels, kernel, padding } = shape;
+    const { rows } = bestTile(padded(channels), PIXEL_TILES);
+    return [
+      {
+        wgsl: new URL('./input-gradient.window.wgsl', import.meta.url),
+        constants: { SUBGROUP: device.subgroupSize, ROWS: rows },
+        bind: ['dy', 'weight', 'dx'],
+        uniforms: [height, width, ...vectorsOf(shape), kernel[0], padding[0], outputPixels(shape)],
+        workgroups: workgroups(shape, padded(channels), rows, device),
+      },
+    ];
+  },
+};
+
+interface Cut {
+  /** Filters of a tile. */
+  readonly rows: number;
+  /** Workgroups of one split. */
+  readonly tiles: number;
+  readonly pixels: number;
+  /** A multiple of 4. */
+  readonly pixelsPerSplit: number;
+  readonly splits: number;
+}
+
+function cut(shape: Conv2dShape, device: DeviceTraits): Cut {
+  const words = padded(shape.filters);
+  const { rows } = bestTile(words, GRADIENT_TILES);
+  const columns = (shape.kernel[0] * padded(shape.channels)) / 4;
+  const tiles = Math.ceil(columns / device.subgroupSize) * Math.ceil(words / rows);
+  const pixels = outputPixels(shape);
+  const wanted = Math.min(Math.ceil(pixels / LEAST_PIXELS_PER_SPLIT), Math.ceil(WANTED_WORKGROUPS / tiles));
+  const pixelsPerSplit = padded(Math.ceil(pixels / wanted));
+  return { rows, tiles, pixels, pixelsPerSplit, splits: Math.ceil(pixels / pixelsPerSplit) };
+}
+
+export const windowWeightGradient: Variant<Conv2dShape> = {
+  name: 'window',
+  usable,
+  scratchWords: (shape, device) => {
+    const { splits } = cut(shape, device);
+    return splits === 1 ? 0 : splits * weightWords(shape);
+  },
+  dispatches(shape, device) {
+    const { height, width, kernel, padding } = shape;
+    const { rows, tiles, pixels, pixelsPerSplit, splits } = cut(shape, device);
+    const [x, y] = spread(tiles, device.maxWorkgroups);
+    return [
+      {
+        wgsl: new URL('./weight-gradient.window.wgsl', import.meta.url),
+        constants: { SUBGROUP: device.subgroupSize, ROWS: rows },
+        bind: ['x', 'dy', splits === 1 ? 'dweight' : 'scratch'],
+        uniforms: [height, width, ...vectorsOf(shape), kernel[0], padding[0], pixels, pixelsPerSplit],
+        workgroups: [x, y, splits],
+      },
+      ...sumPartials('dweight', weightWords(shape), splits, device),
+    ];
+  },
+};
