@@ -1,20 +1,16 @@
 // n2n compress TEACHER --data D: searches for a small student of a trained network and trains it.
-import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
-import type { Gpu } from '@n2n/kernels';
-import { encodeModel, isDatasetName, modelFormat, type Dataset, type Model } from '@n2n/trainer';
+import { isDatasetName } from '@n2n/trainer';
 import { COMPRESS, VALIDATION_FRACTION } from '../budgets.js';
 import { defineCommand } from '../command.js';
-import type { Context } from '../context.js';
 import type { Configuration } from '../run/record.js';
 import { freeRunPath, refuseExisting } from '../run/run.js';
 import type { Resolved } from '../settings/setting.js';
 import { adapter, classes, data, mean, run, search, std } from '../settings/settings.js';
 import { openData } from '../sources/data.js';
-import { modelFor, openSource, type PreprocessingFlags } from '../sources/model.js';
+import { modelFor, openSource } from '../sources/model.js';
 import { carryOut } from '../workflow/compress.js';
-import { withBatchNorms } from '../workflow/onnx.js';
-import { divide } from '../workflow/split.js';
+import { teacherFile } from '../workflow/onnx.js';
 import { checkConfiguration, createRun, defaultViews } from '../workflow/start.js';
 
 const compressSettings = { data, classes, run, mean, std, ...search, adapter };
@@ -39,23 +35,6 @@ export const compressCommand = defineCommand({
     await carryOut(context, created, dataset, gpu, true);
   },
 });
-
-/** The run's copy of the teacher: the file itself, unless it is ONNX or the flags say how pixels become inputs. */
-async function teacherFile(
-  context: Context,
-  gpu: Gpu,
-  path: string,
-  teacher: Model,
-  dataset: Dataset,
-  { validation, seed }: Configuration,
-  flags: PreprocessingFlags,
-): Promise<Uint8Array> {
-  if (modelFormat(path) === 'onnx') {
-    const { train } = divide(dataset.train, { validation, classes: dataset.classes, seed });
-    return encodeModel(await withBatchNorms(context, gpu, teacher, dataset, train), path);
-  }
-  return flags.mean === undefined && flags.std === undefined ? readFile(path) : encodeModel(teacher, path);
-}
 
 function configurationOf(values: Resolved<typeof compressSettings>, teacherPath: string, images: number): Configuration {
   const { run: _, mean: _mean, std: _std, data: name = '', validation, views, constraint, stages, ...rest } = values;

@@ -1,10 +1,13 @@
 // ONNX at both ends of a run: a teacher from another tool made fit to have students, and the student as other tools take it.
+import { readFile } from 'node:fs/promises';
 import type { Gpu } from '@n2n/kernels';
 import {
   bareConvolutions,
   channelStatistics,
+  encodeModel,
   insertBatchNorm,
   loadOnnx,
+  modelFormat,
   Parameters,
   saveOnnx,
   type Dataset,
@@ -15,8 +18,11 @@ import {
 } from '@n2n/trainer';
 import type { Context } from '../context.js';
 import { count } from '../output/format.js';
+import type { Configuration } from '../run/record.js';
+import type { PreprocessingFlags } from '../sources/model.js';
 import type { Material } from './material.js';
 import { evaluateOn, withImages } from './network.js';
+import { divide } from './split.js';
 
 /** Images that the statistics of batch-norms are taken from. */
 const STATISTICS_IMAGES = 256;
@@ -24,11 +30,28 @@ const STATISTICS_IMAGES = 256;
 const ACCURACY_TOLERANCE = 5e-4;
 const LOSS_TOLERANCE = 1e-3;
 
+/** The run's copy of the teacher: the file itself, unless it is ONNX or the flags say how pixels become inputs. */
+export async function teacherFile(
+  context: Context,
+  gpu: Gpu,
+  path: string,
+  teacher: Model,
+  dataset: Dataset,
+  { validation, seed }: Configuration,
+  flags: PreprocessingFlags,
+): Promise<Uint8Array> {
+  if (modelFormat(path) === 'onnx') {
+    const { train } = divide(dataset.train, { validation, classes: dataset.classes, seed });
+    return encodeModel(await withBatchNorms(context, gpu, teacher, dataset, train), path);
+  }
+  return flags.mean === undefined && flags.std === undefined ? readFile(path) : encodeModel(teacher, path);
+}
+
 /**
  * The teacher with a batch-norm after each convolution that lost it in the export, started so that the teacher computes what it
  * did and its students can be trained. `indices`: training images.
  */
-export async function withBatchNorms(context: Context, gpu: Gpu, teacher: Model, dataset: Dataset, indices: Uint32Array): Promise<Model> {
+async function withBatchNorms(context: Context, gpu: Gpu, teacher: Model, dataset: Dataset, indices: Uint32Array): Promise<Model> {
   const convolutions = bareConvolutions(teacher.spec);
   if (convolutions.length === 0) return teacher;
   context.output.note(
