@@ -1,13 +1,13 @@
 // Controls: students at random from the space of a search, and the teacher made narrower.
 import { describe, expect, it } from 'vitest';
 import { channelGroups, macs, parameterCount, zooSpec } from '@n2n/trainer/network';
+import { parseConstraint } from './constraints.js';
 import { sampleStudents, uniformStudent, type SampleOptions } from './controls.js';
-import { parseConstraint } from './reward.js';
 import { stageNames } from './stages.js';
 
 const teacher = zooSpec('resnet18@0.25', { channels: 3, height: 32, width: 32, classes: 10 });
 const lenet = zooSpec('lenet5', { channels: 1, height: 28, width: 28, classes: 10 });
-const options: SampleOptions = { count: 24, seed: 3, stages: stageNames, roundTo: 1, prior: 1 };
+const options: SampleOptions = { count: 24, seed: 3, stages: stageNames, roundTo: 1, prior: 1, shrinkageActions: 'layer' };
 
 describe('sampleStudents', () => {
   const students = sampleStudents(teacher, options);
@@ -38,6 +38,11 @@ describe('sampleStudents', () => {
   it('keeps to what is accepted, and says when that is too little', () => {
     const small = sampleStudents(teacher, { ...options, count: 4, constraints: [parseConstraint('params<=100000')] });
     for (const { spec } of small) expect(parameterCount(spec)).toBeLessThanOrEqual(100_000);
+    // What only training and measuring can tell does not keep a draw from counting.
+    const constraints = ['macs<=0.5x', 'latency<=0.5x', 'accuracy>=0.9'].map(parseConstraint);
+    for (const { spec } of sampleStudents(teacher, { ...options, count: 4, constraints })) {
+      expect(macs(spec)).toBeLessThanOrEqual(macs(teacher) / 2);
+    }
     expect(() => sampleStudents(lenet, { ...options, count: 1, constraints: [parseConstraint('macs<=10')] })).toThrow(
       /only 0 of 1 distinct students/,
     );

@@ -3,19 +3,21 @@ import { channelGroups, macs, parameterCount, specHash, withWidths, type Network
 import type { Problem } from './actions/problem.js';
 import { removalPrior } from './actions/removal.js';
 import { shrinkagePrior } from './actions/shrinkage.js';
+import { architectureLimits, violation, type Constraint } from './constraints.js';
 import { judge } from './degenerate.js';
+import { ConfigurationError } from './errors.js';
 import type { Candidate } from './evaluate.js';
+import { architectureMeasures } from './measures.js';
 import { keyedRandom } from './random.js';
 import type { Student } from './repair.js';
-import { architectureMeasures, ConfigurationError, violation, type Constraint } from './reward.js';
-import { stages, type StageName, type StageOptions } from './stages.js';
+import { stages, type ProblemOptions, type StageName, type StageOptions } from './stages.js';
 
-export interface SampleOptions extends StageOptions {
+export interface SampleOptions extends ProblemOptions, Pick<StageOptions, 'prior'> {
   /** Distinct students wanted. */
   readonly count: number;
   readonly seed: number;
   readonly stages: readonly StageName[];
-  /** Draws count only when they keep what these ask of an architecture: parameters, multiply-adds, bytes. */
+  /** Draws count only when they keep what these ask of an architecture. */
   readonly constraints?: readonly Constraint[];
 }
 
@@ -31,6 +33,7 @@ const priors: Readonly<Record<StageName, readonly number[]>> = { removal: remova
 export function sampleStudents(teacher: NetworkSpec, options: SampleOptions): Candidate[] {
   const { count, seed, constraints = [] } = options;
   const costs = { params: parameterCount(teacher), macs: macs(teacher) };
+  const limits = architectureLimits(constraints, teacher);
   const found = new Map<string, Candidate>();
   for (let draw = 0; found.size < count; draw++) {
     if (draw >= MOST_DRAWS * count) {
@@ -39,7 +42,7 @@ export function sampleStudents(teacher: NetworkSpec, options: SampleOptions): Ca
       );
     }
     const student = judge(drawStudent(teacher, options, draw, seed), costs);
-    if (student.kind === 'degenerate' || violation(constraints, architectureMeasures(student.spec)) > 0) continue;
+    if (student.kind === 'degenerate' || violation(limits, architectureMeasures(student.spec)) > 0) continue;
     const hash = specHash(student.spec);
     if (!found.has(hash)) found.set(hash, { spec: student.spec, hash });
   }

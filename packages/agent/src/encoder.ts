@@ -12,6 +12,9 @@ const SHARED: ReadonlyMap<string, string> = new Map([
 /** Node types in the order of their one-hot positions. */
 const TYPES: readonly string[] = [...nodeTypes.keys()].filter((type) => !SHARED.has(type));
 
+/** Changes with whatever a feature means: a policy that learned under another one cannot read these states. */
+export const encoderVersion = `layers/1 ${TYPES.join(',')}`;
+
 /** Length of a layer's state. */
 export const LAYER_STATE_SIZE = TYPES.length + 6;
 

@@ -95,9 +95,17 @@ describe('a snapshot', () => {
     stage: 1,
     update: 3,
     base: zooSpec('lenet5', { channels: 1, height: 28, width: 28, classes: 10 }),
-    policy: Float64Array.of(0.1, -0, 5e-324, Number.MAX_VALUE),
+    policy: {
+      stage: 'shrinkage',
+      kind: 'autoregressive',
+      encoder: 'layers/1',
+      shapes: ['head.weight 2x2'],
+      values: Float64Array.of(0.1, -0, 5e-324, Number.MAX_VALUE),
+    },
+    learned: [{ stage: 'removal', kind: 'bidirectional', encoder: 'layers/1', shapes: ['w 1x2'], values: Float64Array.of(1, -0.5) }],
     optimiser: { steps: 7, first: Float64Array.of(1 / 3, 2, 3, 4), second: Float64Array.of(0, 0, 1e-300, 1) },
     baseline: null,
+    critic: { values: Float64Array.of(3, 4), optimiser: { steps: 2, first: Float64Array.of(1, 2), second: Float64Array.of(0, 5) } },
   };
 
   test('comes back bit for bit, and replaces the one before', async () => {
@@ -106,7 +114,7 @@ describe('a snapshot', () => {
     await store.save({ ...state, update: 2 });
     await store.save(state);
     expect(await store.load()).toEqual(state);
-    expect(Object.is((await store.load())?.policy[1], -0)).toBe(true);
+    expect(Object.is((await store.load())?.policy.values[1], -0)).toBe(true);
   });
 
   test('cut short or changed anywhere, it is refused and says what to do', () => {

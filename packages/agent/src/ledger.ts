@@ -1,16 +1,22 @@
 // What a search knows so far, as a function of its journal's events alone: outcomes, the best student, history, counts. The
 // running search and a resumed one fold the same events, so they know the same.
 import type { NetworkSpec } from '@n2n/trainer/network';
+import { violation, type Limit } from './constraints.js';
 import type { Outcome } from './evaluate.js';
 import type { JournalEvent } from './journal.js';
-import { unconstrainedReward, violation, type Constraint, type Measures, type TeacherMeasures } from './reward.js';
+import type { LatencyMeasures, Measures } from './measures.js';
+import { unconstrainedReward, type TeacherMeasures } from './reward.js';
 import type { StageName } from './stages.js';
 
 /** The first record: what the search is about. A resumed search must have the same. */
 export interface StartEvent extends JournalEvent {
   readonly type: 'start';
-  readonly teacher: { readonly hash: string; readonly params: number; readonly accuracy: number };
+  readonly format: number;
+  /** With its latencies where a constraint is about them: a resumed search does not measure them again. */
+  readonly teacher: { readonly hash: string; readonly params: number; readonly accuracy: number } & LatencyMeasures;
   readonly options: Readonly<Record<string, unknown>>;
+  /** By stage, the hash of the policy that it starts from; null for a fresh one. */
+  readonly policies: Readonly<Record<string, string | null>>;
 }
 
 /** A stage begins from the network with this hash, with so many free decisions. */
@@ -97,7 +103,7 @@ export class Ledger {
 
   constructor(
     private readonly teacher: TeacherMeasures,
-    private readonly constraints: readonly Constraint[],
+    private readonly limits: readonly Limit[],
   ) {}
 
   absorb(event: SearchRecord): void {
@@ -154,10 +160,10 @@ export class Ledger {
     return this.#counts;
   }
 
-  #finish({ hash, spec, loss, params, macs, bytes, accuracy }: OutcomeEvent): void {
-    const measures = { params, macs, bytes, accuracy };
+  #finish(event: OutcomeEvent): void {
+    const { type: _, hash, spec, loss, steps: _steps, rungs: _rungs, ...measures } = event;
     const merit = unconstrainedReward(measures, this.teacher);
-    const student = { hash, spec, measures, loss, merit, violation: violation(this.constraints, measures) };
+    const student = { hash, spec, measures, loss, merit, violation: violation(this.limits, measures) };
     this.#finished.set(hash, student);
     this.#counts = { ...this.#counts, trained: this.#counts.trained + 1 };
     if (this.#best === undefined || isBetter(student, this.#best)) this.#best = student;

@@ -1,7 +1,9 @@
 // The hyper-parameters of a search, their defaults and their limits.
+import { shrinkageActions } from './actions/shrinkage.js';
+import type { Constraint } from './constraints.js';
+import { ConfigurationError } from './errors.js';
 import { checkReinforceOptions, reinforceDefaults, type ReinforceOptions } from './reinforce.js';
-import { ConfigurationError, type Constraint } from './reward.js';
-import { stageNames, stages, type StageName, type StageOptions } from './stages.js';
+import { policyKinds, stageNames, stages, type StageName, type StageOptions } from './stages.js';
 
 export interface SearchOptions extends ReinforceOptions, StageOptions {
   /** Names every random draw of the search; an integer from 0 to 2^53 - 1. */
@@ -25,11 +27,14 @@ export const searchDefaults: SearchOptions = {
   constraints: [],
   roundTo: 1,
   prior: 0,
+  removalPolicy: 'bidirectional',
+  shrinkagePolicy: 'autoregressive',
+  shrinkageActions: 'layer',
   learningRates: { removal: stages.removal.learningRate, shrinkage: stages.shrinkage.learningRate },
 };
 
 /** Throws ConfigurationError that names the option, what it got and what it needs. */
-export function checkSearchOptions(options: SearchOptions): void {
+function checkSearchOptions(options: SearchOptions): void {
   const { seed, updates, roundTo, prior, learningRates } = options;
   const refuse = (message: string): never => {
     throw new ConfigurationError(message);
@@ -38,6 +43,9 @@ export function checkSearchOptions(options: SearchOptions): void {
   if (!Number.isInteger(updates) || updates < 1) refuse(`updates is ${updates}; it must be an integer of at least 1`);
   if (!Number.isInteger(roundTo) || roundTo < 1) refuse(`round-to is ${roundTo}; it must be an integer of at least 1`);
   if (!(prior >= 0 && prior <= 10)) refuse(`prior is ${prior}; it must be a number from 0 to 10`);
+  oneOf('removal policy', options.removalPolicy, policyKinds);
+  oneOf('shrinkage policy', options.shrinkagePolicy, policyKinds);
+  oneOf('shrinkage actions', options.shrinkageActions, shrinkageActions);
   if (options.stages.length === 0) refuse(`stages is empty; it needs one or more of ${stageNames.join(', ')}`);
   for (const stage of options.stages) {
     if (!stageNames.includes(stage)) refuse(`stages names "${String(stage)}"; known ones are ${stageNames.join(', ')}`);
@@ -51,20 +59,26 @@ export function checkSearchOptions(options: SearchOptions): void {
   }
 }
 
+function oneOf(name: string, value: string, known: readonly string[]): void {
+  if (!known.includes(value)) throw new ConfigurationError(`${name} is "${value}"; it must be one of ${known.join(', ')}`);
+}
+
 /** The options as the journal keeps them: plain JSON, constraints as they were written. */
 export function describeOptions(options: SearchOptions): Record<string, unknown> {
-  const { seed, updates, rollouts, baseline, baselineDecay, entropyBonus, roundTo, prior, learningRates } = options;
+  const { constraints, learningRates, stages: list, ...plain } = options;
   return {
-    seed,
-    stages: [...options.stages],
-    updates,
-    rollouts,
-    baseline,
-    baselineDecay,
-    entropyBonus,
-    roundTo,
-    prior,
+    ...plain,
+    stages: [...list],
     learningRates: Object.fromEntries(stageNames.map((stage) => [stage, learningRates[stage]])),
-    constraints: options.constraints.map(({ text }) => text),
+    constraints: constraints.map(({ text }) => text),
   };
+}
+
+/** The given options and the defaults of the others. Throws ConfigurationError. */
+export function resolveOptions(input: Partial<SearchOptions>): SearchOptions {
+  const names = Object.keys(searchDefaults) as (keyof SearchOptions)[];
+  const given = Object.fromEntries(names.filter((name) => input[name] !== undefined).map((name) => [name, input[name]]));
+  const options: SearchOptions = { ...searchDefaults, ...given };
+  checkSearchOptions(options);
+  return options;
 }

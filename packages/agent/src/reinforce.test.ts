@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
+import { Critic } from './critic.js';
 import { Adam } from './nn/adam.js';
-import { AutoregressivePolicy } from './policies/autoregressive.js';
+import { AutoregressivePolicy, EncoderDecoderPolicy } from './policies/autoregressive.js';
 import { BidirectionalPolicy } from './policies/bidirectional.js';
 import type { Episode, Policy } from './policies/policy.js';
 import { keyedRandom } from './random.js';
 import {
   advantages,
+  baselineKinds,
   checkReinforceOptions,
   reinforce,
   reinforceDefaults,
@@ -18,6 +20,7 @@ const sizes = { hidden: 2, layers: 2 };
 const makers: Record<string, (seed: number) => Policy> = {
   bidirectional: (seed) => new BidirectionalPolicy(2, 2, keyedRandom(seed, 'weights'), sizes),
   autoregressive: (seed) => new AutoregressivePolicy(2, 2, keyedRandom(seed, 'weights'), { ...sizes, embedding: 2 }),
+  'encoder-decoder': (seed) => new EncoderDecoderPolicy(2, 2, keyedRandom(seed, 'weights'), { ...sizes, embedding: 2 }),
 };
 
 /** Three binary decisions, the middle one fixed: 4 possible trajectories. */
@@ -73,19 +76,21 @@ function expectedGradient(policy: Policy, options: ReinforceOptions, state: () =
 }
 
 describe.each(Object.entries(makers))('REINFORCE with the %s policy', (_name, make) => {
-  test.each(['leave-one-out', 'moving-average'] as const)('the expectation of the %s estimator is the exact gradient', (baseline) => {
+  test.each(baselineKinds)('the expectation of the %s estimator is the exact gradient', (baseline) => {
     const policy = make(1);
     const exact = exactGradient(policy);
-    const expected = expectedGradient(policy, { ...reinforceDefaults, rollouts: 2, baseline }, () => ({ average: 0.37 }));
+    const state = (): BaselineState => ({ average: 0.37, critic: new Critic(2, 2, keyedRandom(5, 'critic'), { hidden: 2 }) });
+    const expected = expectedGradient(policy, { ...reinforceDefaults, rollouts: 2, baseline }, state);
     for (const [i, g] of expected.entries()) expect(Math.abs(g - exact[i]!)).toBeLessThan(1e-9);
     expect(Math.hypot(...exact)).toBeGreaterThan(1e-2);
   });
 
-  test('learns which trajectory pays', () => {
+  test.each(baselineKinds)('learns which trajectory pays, with the %s baseline', (baseline) => {
     const policy = make(2);
     const optimiser = new Adam(policy.parameters, 0.05);
     const random = keyedRandom(4, 'rollout');
-    const state: BaselineState = { average: undefined };
+    const state: BaselineState = { average: undefined, critic: new Critic(2, 2, keyedRandom(5, 'critic'), { hidden: 4 }) };
+    const options = { ...reinforceDefaults, baseline };
     for (let update = 0; update < 80; update++) {
       const trajectories = sampleRollouts(policy, episode, random, update, 5);
       reinforce(
@@ -94,7 +99,7 @@ describe.each(Object.entries(makers))('REINFORCE with the %s policy', (_name, ma
         episode,
         trajectories,
         trajectories.map((t) => rewardOf(t.actions)),
-        reinforceDefaults,
+        options,
         state,
       );
     }
@@ -120,20 +125,25 @@ describe.each(Object.entries(makers))('REINFORCE with the %s policy', (_name, ma
   });
 });
 
-test('an advantage belongs to its own rollout', () => {
-  const loo = advantages([1, 0, 0.5], reinforceDefaults, { average: 9 });
-  expect(loo[0]).toBeCloseTo(1 - 0.25, 12);
-  expect(loo[1]).toBeCloseTo(0 - 0.75, 12);
-  expect(loo[2]).toBeCloseTo(0.5 - 0.5, 12);
-  const ema = { ...reinforceDefaults, baseline: 'moving-average' as const };
-  expect(advantages([1, 0], ema, { average: 0.2 })).toEqual([0.8, -0.2]);
-  expect(advantages([1, 0], ema, { average: undefined })).toEqual([0.5, -0.5]);
+test('an advantage belongs to its own rollout, and is the same at all its steps', () => {
+  const three = all.slice(0, 3).map((actions) => ({ actions }));
+  const loo = advantages(episode, three, [1, 0, 0.5], reinforceDefaults, { average: 9 });
+  for (const [r, expected] of [1 - 0.25, 0 - 0.75, 0.5 - 0.5].entries()) {
+    expect(loo[r]).toHaveLength(3);
+    for (const value of loo[r]!) expect(value).toBeCloseTo(expected, 12);
+  }
+  const ema = { ...reinforceDefaults, baseline: 'average' as const };
+  expect(advantages(episode, three.slice(1), [1, 0], ema, { average: 0.2 })).toEqual([
+    [0.8, 0.8, 0.8],
+    [-0.2, -0.2, -0.2],
+  ]);
+  expect(advantages(episode, three.slice(1), [1, 0], ema, { average: undefined })[1]).toEqual([-0.5, -0.5, -0.5]);
 });
 
 test('the moving average follows the mean rewards of earlier updates', () => {
   const policy = makers['bidirectional']!(1);
   const state: BaselineState = { average: undefined };
-  const options = { ...reinforceDefaults, baseline: 'moving-average' as const, baselineDecay: 0.9 };
+  const options = { ...reinforceDefaults, baseline: 'average' as const, baselineDecay: 0.9 };
   const trajectories = sampleRollouts(policy, episode, keyedRandom(0, 'x'), 0, 2);
   reinforce(policy, new Adam(policy.parameters, 0), episode, trajectories, [1, 0], options, state);
   expect(state.average).toBe(0.5);
@@ -141,9 +151,55 @@ test('the moving average follows the mean rewards of earlier updates', () => {
   expect(state.average).toBeCloseTo(0.55, 12);
 });
 
+describe('the critic', () => {
+  const critic = (): Critic => new Critic(2, 2, keyedRandom(7, 'critic'), { hidden: 3 });
+
+  test('gradient of its loss equals central differences for every parameter', () => {
+    const network = critic();
+    network.accumulate(episode, [1, 0, 1], 0.4, 0.7);
+    const h = 1e-5;
+    for (const { name, values, gradients } of network.parameters.matrices) {
+      const analytic = gradients.slice();
+      for (const [i, value] of values.entries()) {
+        values[i] = value + h;
+        const above = network.accumulate(episode, [1, 0, 1], 0.4, 0);
+        values[i] = value - h;
+        const numeric = (0.7 * (above - network.accumulate(episode, [1, 0, 1], 0.4, 0))) / (2 * h);
+        values[i] = value;
+        expect(Math.abs(analytic[i]! - numeric), `${name}[${i}]`).toBeLessThan(1e-9);
+      }
+    }
+    expect(Math.hypot(...network.parameters.gradients())).toBeGreaterThan(1e-2);
+  });
+
+  test('expects at a step what the decisions before it earn on average, and knows nothing of those after', () => {
+    const network = critic();
+    const rollouts = all.map((actions) => ({ actions, reward: rewardOf(actions) }));
+    for (let i = 0; i < 400; i++) network.learn(episode, rollouts);
+    const [first, , last] = network.values(episode, [1, 0, 1]);
+    expect(first).toBeCloseTo((0.1 + 0.9 - 0.4 + 0.3) / 4, 1);
+    expect(last).toBeCloseTo((-0.4 + 0.3) / 2, 1);
+    expect(network.values(episode, [0, 0, 0])[0]).toBe(first);
+    expect(network.values(episode, [1, 0, 0])[2]).toBe(last);
+    expect(network.values(episode, [0, 0, 0])[2]).toBeCloseTo((0.1 + 0.9) / 2, 1);
+  });
+
+  test('goes on from its state to the same bits', () => {
+    const rollouts = all.map((actions) => ({ actions, reward: rewardOf(actions) }));
+    const whole = critic();
+    whole.learn(episode, rollouts);
+    const { values, optimiser } = whole.state;
+    const state = { values, optimiser: { ...optimiser, first: optimiser.first.slice(), second: optimiser.second.slice() } };
+    const resumed = new Critic(2, 2, keyedRandom(8, 'other'), { hidden: 3, saved: state });
+    for (const network of [whole, resumed]) network.learn(episode, rollouts);
+    expect(resumed.state).toEqual(whole.state);
+  });
+});
+
 test('impossible hyper-parameters are refused by name', () => {
   expect(() => checkReinforceOptions({ ...reinforceDefaults, rollouts: 1 })).toThrow(/rollouts is 1.*at least 2/);
-  expect(() => checkReinforceOptions({ ...reinforceDefaults, rollouts: 1, baseline: 'moving-average' })).not.toThrow();
+  expect(() => checkReinforceOptions({ ...reinforceDefaults, rollouts: 1, baseline: 'average' })).not.toThrow();
+  expect(() => checkReinforceOptions({ ...reinforceDefaults, baseline: 'mean' as never })).toThrow(/baseline is "mean".*leave-one-out/);
   expect(() => checkReinforceOptions({ ...reinforceDefaults, baselineDecay: 1 })).toThrow(/baseline decay is 1/);
   expect(() => checkReinforceOptions({ ...reinforceDefaults, entropyBonus: Number.NaN })).toThrow(/entropy bonus is NaN/);
 });

@@ -1,9 +1,9 @@
 import { parameterCount, parseSpec, specHash, zooSpec, type NetworkSpec } from '@n2n/trainer/network';
 import { describe, expect, test } from 'vitest';
+import { parseConstraint } from './constraints.js';
 import type { Candidate, Evaluate, Outcome } from './evaluate.js';
-import { decodeJournal, eventText, Journal } from './journal.js';
+import { decodeJournal, encodeRecord, eventText, Journal } from './journal.js';
 import type { UpdateEvent } from './ledger.js';
-import { parseConstraint } from './reward.js';
 import { runSearch, type SearchEvent, type SearchInput } from './search.js';
 import { decodeSnapshot, encodeSnapshot, type SnapshotStore } from './snapshot.js';
 
@@ -204,6 +204,60 @@ describe('constraints', () => {
   });
 });
 
+describe('a constraint on latency', () => {
+  const teacher = { spec: tiny, accuracy: 0.95, measureLatency: async () => ({ latencyMs: 4, batchLatencyMs: 90 }) };
+  /** Milliseconds in proportion to the parameters; what was measured once differs a little the second time. */
+  const measured = (): { evaluate: Evaluate; calls: Candidate[][] } => {
+    const { evaluate, calls } = recorder();
+    const withLatency: Evaluate = async (candidates) => {
+      const outcomes = await evaluate(candidates);
+      return outcomes.map((outcome, i) => ({
+        ...outcome,
+        latencyMs: (4 * parameterCount(candidates[i]!.spec)) / parameterCount(tiny) + 1e-6 * calls.length,
+      }));
+    };
+    return { evaluate: withLatency, calls };
+  };
+  const half = { teacher, constraints: [parseConstraint('latency<=0.025x')] };
+
+  test("is held against the teacher's own, and both are in the journal", async () => {
+    const disk = new Disk();
+    const result = await search({ ...half, evaluate: measured().evaluate, updates: 8 }, disk);
+    expect(result.feasible).toBe(true);
+    expect(result.best!.measures.latencyMs).toBeLessThanOrEqual(0.1);
+    expect(result.finished.some((student) => student.violation > 0)).toBe(true);
+    expect(disk.events[0]).toContain('"latencyMs":4}');
+    expect(disk.events.filter((text) => text.startsWith('{"type":"outcome"')).every((text) => /"latencyMs":[\d.]+,/.test(text))).toBe(true);
+  });
+
+  test('is measured once: a resumed search takes both from the journal', async () => {
+    const disk = new Disk();
+    const first = measured();
+    await expect(search({ ...half, evaluate: first.evaluate, journal: disk.journal(9) }, disk)).rejects.toThrow('killed');
+    const written = disk.events;
+    disk.state = undefined;
+    const again = { ...teacher, measureLatency: () => Promise.reject(new Error('measured again')) };
+    const second = measured();
+    await search({ ...half, teacher: again, evaluate: second.evaluate, journal: disk.journal() }, disk);
+    expect(disk.events.slice(0, written.length)).toEqual(written);
+    const hashes = [...first.calls.flat(), ...second.calls.flat()].map(({ hash }) => hash);
+    const twice = hashes.filter((hash, i) => hashes.indexOf(hash) !== i);
+    expect(written.filter((text) => twice.some((hash) => text.startsWith(`{"type":"outcome","hash":"${hash}"`)))).toEqual([]);
+  });
+
+  test('is not kept by a student that could not be measured', async () => {
+    const evaluate: Evaluate = async (candidates) =>
+      candidates.map(({ hash }) => ({ hash, accuracy: 0, loss: Number.NaN, seconds: 0, latencyMs: null }));
+    const result = await search({ ...half, evaluate, stages: ['shrinkage'], updates: 1 });
+    expect(result).toMatchObject({ feasible: false, best: { violation: Infinity } });
+  });
+
+  test('needs the measurements', async () => {
+    await expect(search({ ...half, evaluate: recorder().evaluate })).rejects.toThrow(/latencyMs is undefined/);
+    await expect(search({ ...half, teacher: { spec: tiny, accuracy: 0.9 } })).rejects.toThrow(/teacher's latencyMs is null/);
+  });
+});
+
 describe('the same seed', () => {
   test('gives the same journal, times aside; another one does not', async () => {
     const [a, b, c] = [new Disk(), new Disk(), new Disk()];
@@ -281,16 +335,43 @@ describe('a search that was killed', () => {
     await expect(search({ ...change, journal: disk.journal() }, disk)).rejects.toThrow(message);
   });
 
+  test('is refused when its journal is of another format', async () => {
+    const disk = new Disk();
+    const old = { type: 'start', teacher: {}, options: {} };
+    disk.text = encodeRecord({ sequence: 0, event: old, time: { at: 'then' } });
+    await expect(search({ journal: disk.journal() }, disk)).rejects.toThrow(/line 1: it has format undefined, this version goes on with 2/);
+  });
+
   test('is refused when it does not come to what its journal says', async () => {
     const disk = new Disk();
     const states: Uint8Array[] = [];
     const snapshot: SnapshotStore = { load: async () => undefined, save: async (state) => void states.push(encodeSnapshot(state)) };
     await search({ snapshot }, disk);
     const first = decodeSnapshot(states[0]!);
-    disk.state = encodeSnapshot({ ...first, policy: first.policy.map((value) => -value) });
+    disk.state = encodeSnapshot({ ...first, policy: { ...first.policy, values: first.policy.values.map((value) => -value) } });
     await expect(search({ journal: disk.journal() }, disk)).rejects.toThrow(/journal, line \d+: it says .* the resumed search comes to/);
     disk.state = encodeSnapshot({ ...first, sequence: 1000 });
     await expect(search({ journal: disk.journal() }, disk)).rejects.toThrow(/stands for 1000 records/);
+  });
+});
+
+describe('other policies, baselines and action spaces', () => {
+  test.each([
+    [{ baseline: 'actor-critic' }],
+    [{ baseline: 'average', removalPolicy: 'autoregressive' }],
+    [{ shrinkagePolicy: 'encoder-decoder', entropyBonus: 0.01 }],
+    [{ shrinkageActions: 'group', baseline: 'actor-critic' }],
+  ] as [Partial<SearchInput>][])('%j: killed and resumed, the search comes to the same bits', async (options) => {
+    const [whole, disk] = [new Disk(), new Disk()];
+    const reference = await search(options, whole);
+    await expect(search({ ...options, journal: disk.journal(12) }, disk)).rejects.toThrow('killed');
+    expect(await search({ ...options, journal: disk.journal() }, disk)).toEqual(reference);
+    expect(disk.events).toEqual(whole.events);
+    expect(Buffer.compare(disk.state!, whole.state!)).toBe(0);
+    const usual = new Disk();
+    await search({}, usual);
+    expect(usual.events.slice(1)).not.toEqual(whole.events.slice(1));
+    await expect(search({ journal: disk.journal() }, disk)).rejects.toThrow(/the run was started with/);
   });
 });
 
@@ -300,6 +381,8 @@ describe('bad input is refused', () => {
     [{ rollouts: 1 }, /rollouts is 1/],
     [{ seed: -1 }, /seed is -1/],
     [{ roundTo: 0 }, /round-to is 0/],
+    [{ removalPolicy: 'transformer' }, /removal policy is "transformer"/],
+    [{ shrinkageActions: 'filter' }, /shrinkage actions is "filter"; it must be one of layer, group/],
     [{ stages: [] }, /stages is empty/],
     [{ teacher: { spec: tiny, accuracy: 0 } }, /accuracy is 0/],
     [{ learningRates: { removal: 0, shrinkage: 1 } }, /learning rate of removal is 0/],

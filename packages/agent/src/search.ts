@@ -1,10 +1,13 @@
 // The search, from top to bottom: for each stage, for each update, sample rollouts, make students, train those not seen
 // before, reward, learn, write down (METHOD; DESIGN section 7). It is handed `evaluate` and knows of no device.
-import { macs, parameterCount, specHash, type NetworkSpec } from '@n2n/trainer/network';
+import { specHash, type NetworkSpec } from '@n2n/trainer/network';
 import type { Problem } from './actions/problem.js';
-import { DEGENERATE_REWARD, judge, type Costs } from './degenerate.js';
-import type { Candidate, Evaluate, Outcome } from './evaluate.js';
-import { type Journal, JournalError } from './journal.js';
+import { limitsFor, violation, withMargin, type Limit } from './constraints.js';
+import { Critic } from './critic.js';
+import { DEGENERATE_REWARD, judge } from './degenerate.js';
+import { ConfigurationError } from './errors.js';
+import { checkOutcomes, type Candidate, type Evaluate } from './evaluate.js';
+import type { Journal } from './journal.js';
 import {
   Ledger,
   type FinishedStudent,
@@ -14,14 +17,17 @@ import {
   type StartEvent,
   type UpdateEvent,
 } from './ledger.js';
+import { architectureMeasures, type LatencyMeasures, type Measures } from './measures.js';
 import { Adam } from './nn/adam.js';
-import { checkSearchOptions, describeOptions, searchDefaults, type SearchOptions } from './options.js';
+import { resolveOptions, type SearchOptions } from './options.js';
 import { choices, type Policy } from './policies/policy.js';
+import { loadPolicy, savePolicy, type SavedPolicy } from './policies/saved.js';
 import { keyedRandom, type KeyedRandom } from './random.js';
 import { reinforce, sampleRollouts, type BaselineState } from './reinforce.js';
-import { architectureMeasures, ConfigurationError, leniency, reward, violation, type TeacherMeasures } from './reward.js';
+import { leniency, reward } from './reward.js';
 import type { SearchState, SnapshotStore } from './snapshot.js';
 import { stages, type StageName } from './stages.js';
+import { freshPolicy, latencies, startOf } from './start.js';
 
 /** What a search reports while it runs. Replayed parts of a resumed search are reported as well. */
 export type SearchEvent =
@@ -41,9 +47,14 @@ export type SearchEvent =
     };
 
 export interface SearchInput extends Partial<SearchOptions> {
-  /** `accuracy`: fraction of the validation split that students are judged on, above 0. */
-  readonly teacher: { readonly spec: NetworkSpec; readonly accuracy: number };
+  /**
+   * `accuracy`: fraction of the validation split that students are judged on, above 0. `measureLatency` is called once, when
+   * a new search has a constraint on latency; the journal keeps what it gave.
+   */
+  readonly teacher: { readonly spec: NetworkSpec; readonly accuracy: number; readonly measureLatency?: () => Promise<LatencyMeasures> };
   readonly evaluate: Evaluate;
+  /** What the policies of the stages start from, in place of fresh weights; a stage without one starts fresh. */
+  readonly policies?: readonly SavedPolicy[];
   /** Where every event is written; one that holds records already is continued. */
   readonly journal: Journal;
   /** Where the state after each update is kept; without one a resumed search replays its whole journal. */
@@ -71,7 +82,13 @@ export interface SearchResult {
  * when the search was cut off and resumed. Throws ConfigurationError, JournalError, SnapshotError, and whatever `evaluate` throws.
  */
 export async function runSearch(input: SearchInput): Promise<SearchResult> {
-  return new Search(input).run();
+  const options = resolveOptions(input);
+  const { accuracy } = input.teacher;
+  if (!(accuracy > 0 && accuracy <= 1)) {
+    throw new ConfigurationError(`the teacher's accuracy is ${accuracy}; the reward needs a fraction above 0, at most 1`);
+  }
+  const start = await startOf(input, options);
+  return new Search(input, options, start).run();
 }
 
 /** What a stage carries from update to update. */
@@ -94,40 +111,42 @@ interface Sampled {
 }
 
 class Search {
-  readonly #options: SearchOptions;
-  readonly #teacher: TeacherMeasures;
-  readonly #costs: Costs;
+  readonly #teacher: Measures;
+  readonly #limits: readonly Limit[];
   readonly #ledger: Ledger;
   readonly #journal: Journal;
   /** Outcomes that the journal holds beyond the snapshot: those of a lost half-update are not trained again. */
   readonly #ahead = new Map<string, OutcomeEvent>();
+  /** The last policies of the stages that are over. */
+  readonly #learned: SavedPolicy[] = [];
 
-  constructor(private readonly input: SearchInput) {
-    const { teacher, journal } = input;
-    this.#options = resolveOptions(input);
-    if (!(teacher.accuracy > 0 && teacher.accuracy <= 1)) {
-      throw new ConfigurationError(`the teacher's accuracy is ${teacher.accuracy}; the reward needs a fraction above 0, at most 1`);
-    }
-    this.#teacher = { params: parameterCount(teacher.spec), accuracy: teacher.accuracy };
-    this.#costs = { params: this.#teacher.params, macs: macs(teacher.spec) };
-    this.#ledger = new Ledger(this.#teacher, this.#options.constraints);
-    this.#journal = journal;
+  constructor(
+    private readonly input: SearchInput,
+    private readonly options: SearchOptions,
+    private readonly start: StartEvent,
+  ) {
+    const { hash: _, ...measured } = start.teacher;
+    this.#teacher = { ...architectureMeasures(input.teacher.spec), ...measured };
+    this.#limits = withMargin(limitsFor(options.constraints, this.#teacher));
+    this.#ledger = new Ledger(this.#teacher, this.#limits);
+    this.#journal = input.journal;
   }
 
   async run(): Promise<SearchResult> {
     const saved = await this.#start();
-    for (let index = saved?.stage ?? 0; index < this.#options.stages.length; index++) {
+    for (let index = saved?.stage ?? 0; index < this.options.stages.length; index++) {
       const resumed = saved?.stage === index ? saved : undefined;
       const stage = this.#openStage(index, resumed);
       const free = choices(stage.problem.episode);
       const { name, base } = stage;
       if (resumed === undefined) await this.#write({ type: 'stage', stage: name, base: specHash(base), choices: free });
-      this.input.onEvent?.({ type: 'stage', stage: name, base, choices: free, updates: this.#options.updates });
+      this.input.onEvent?.({ type: 'stage', stage: name, base, choices: free, updates: this.options.updates });
       if (free === 0) continue;
-      for (let update = resumed?.update ?? 0; update < this.#options.updates; update++) {
+      for (let update = resumed?.update ?? 0; update < this.options.updates; update++) {
         this.input.signal?.throwIfAborted();
         await this.#update(stage, update);
       }
+      this.#learned.push(savePolicy(name, stage.policy));
     }
     const { best, finished, ranked, history, counts } = this.#ledger;
     await this.#write({ type: 'end', best: best?.hash ?? null });
@@ -135,19 +154,12 @@ class Search {
     return { best, feasible: best !== undefined && best.violation === 0, finished, ranked, history, counts };
   }
 
-  /** Writes or checks the first record, then takes up what snapshot and journal hold. */
+  /** Writes the first record, or finds it written, then takes up what snapshot and journal hold. */
   async #start(): Promise<SearchState | undefined> {
-    const { teacher, snapshot } = this.input;
-    const start: StartEvent = {
-      type: 'start',
-      teacher: { hash: specHash(teacher.spec), ...this.#teacher },
-      options: describeOptions(this.#options),
-    };
-    const [first] = this.#journal.records;
-    if (first !== undefined) checkStart(first.event as SearchRecord, start);
-    await this.#write(start);
-    const saved = await snapshot?.load();
+    await this.#write(this.start);
+    const saved = await this.input.snapshot?.load();
     if (saved !== undefined) {
+      this.#learned.push(...saved.learned);
       for (const { event } of this.#journal.skipTo(saved.sequence)) this.#ledger.absorb(event as SearchRecord);
     }
     for (const { event } of this.#journal.records.slice(this.#journal.position)) {
@@ -157,30 +169,38 @@ class Search {
   }
 
   #openStage(index: number, resumed: SearchState | undefined): StageRun {
-    const { seed, learningRates } = this.#options;
-    const name = this.#options.stages[index]!;
+    const { seed, learningRates } = this.options;
+    const name = this.options.stages[index]!;
     const base = resumed?.base ?? this.#ledger.base?.spec ?? this.input.teacher.spec;
-    const policy = stages[name].policy(keyedRandom(seed, `${index}/${name}/weights`), this.#options);
-    if (resumed !== undefined) policy.parameters.load(resumed.policy);
+    const policy = freshPolicy(index, this.options, this.input.policies);
+    if (resumed !== undefined) loadPolicy(policy, resumed.policy);
     return {
       name,
       index,
       base,
-      problem: stages[name].problem(base, this.#options),
+      problem: stages[name].problem(base, this.options),
       policy,
       optimiser: new Adam(policy.parameters, learningRates[name], resumed?.optimiser),
-      baseline: { average: resumed?.baseline ?? undefined },
+      baseline: { average: resumed?.baseline ?? undefined, critic: this.#critic(index, resumed) },
       random: keyedRandom(seed, `${index}/${name}/rollout`),
     };
   }
 
+  #critic(index: number, resumed: SearchState | undefined): Critic | undefined {
+    if (this.options.baseline !== 'actor-critic') return undefined;
+    const name = this.options.stages[index]!;
+    const { stateSize, actions } = stages[name].sizes(this.options);
+    const random = keyedRandom(this.options.seed, `${index}/${name}/critic`);
+    return new Critic(stateSize, actions, random, { saved: resumed?.critic ?? undefined });
+  }
+
   async #update(stage: StageRun, update: number): Promise<void> {
     const { policy, problem, optimiser, baseline, random } = stage;
-    const trajectories = sampleRollouts(policy, problem.episode, random, update, this.#options.rollouts);
+    const trajectories = sampleRollouts(policy, problem.episode, random, update, this.options.rollouts);
     const sampled = trajectories.map(({ actions }) => this.#studentOf(problem, actions));
     await this.#train(stage, update, sampled);
     const rewards = sampled.map((student) => this.#rewardOf(student, update));
-    const statistics = reinforce(policy, optimiser, problem.episode, trajectories, rewards, this.#options, baseline);
+    const statistics = reinforce(policy, optimiser, problem.episode, trajectories, rewards, this.options, baseline);
     const meanReward = rewards.reduce((sum, value) => sum + value, 0) / rewards.length;
     const replayed = await this.#write({
       type: 'update',
@@ -199,13 +219,13 @@ class Search {
     });
     await this.#save(stage, update + 1);
     const { best, counts } = this.#ledger;
-    const { updates } = this.#options;
+    const { updates } = this.options;
     const bestReward = Math.max(...rewards);
     this.input.onEvent?.({ type: 'update', stage: stage.name, update, updates, meanReward, bestReward, best, counts, replayed });
   }
 
   #studentOf(problem: Problem, actions: readonly number[]): Sampled {
-    const student = judge(problem.apply(actions), this.#costs);
+    const student = judge(problem.apply(actions), this.#teacher);
     if (student.kind === 'degenerate') return { actions, candidate: undefined, reason: student.reason };
     return { actions, candidate: { spec: student.spec, hash: specHash(student.spec) }, reason: undefined };
   }
@@ -223,12 +243,12 @@ class Search {
       this.input.onEvent?.({ type: 'training', stage: stage.name, update, candidates: missing.length });
     }
     const outcomes = missing.length === 0 ? [] : await this.input.evaluate(missing);
-    checkOutcomes(missing, outcomes);
+    checkOutcomes(missing, outcomes, this.options.constraints);
     const byHash = new Map(outcomes.map((outcome) => [outcome.hash, outcome]));
     for (const { hash, spec } of fresh.values()) {
       const outcome = byHash.get(hash) ?? this.#ahead.get(hash)!;
       const loss = outcome.loss !== null && Number.isFinite(outcome.loss) ? outcome.loss : null;
-      const measures = { ...architectureMeasures(spec), accuracy: outcome.accuracy };
+      const measures = { ...architectureMeasures(spec), accuracy: outcome.accuracy, ...latencies(outcome, this.options) };
       const { steps, rungs = [] } = outcome;
       const halving = rungs.length === 0 || steps === undefined ? {} : { steps, rungs };
       await this.#write({ type: 'outcome', hash, loss, ...measures, ...halving, spec }, byHash.get(hash)?.seconds);
@@ -237,14 +257,14 @@ class Search {
 
   /** Whether a constraint on the architecture fails at a time when that costs -1 whatever the accuracy. */
   #isRuledOut(spec: NetworkSpec, update: number): boolean {
-    return leniency(update) === 0 && violation(this.#options.constraints, architectureMeasures(spec)) > 0;
+    return leniency(update) === 0 && violation(this.#limits, architectureMeasures(spec)) > 0;
   }
 
   #rewardOf({ candidate }: Sampled, update: number): number {
     if (candidate === undefined) return DEGENERATE_REWARD;
     const outcome = this.#ledger.outcome(candidate.hash);
     // Without an outcome it was ruled out: the reward of a violation at leniency 0.
-    return outcome === undefined ? -1 : reward(outcome.measures, this.#teacher, this.#options.constraints, update);
+    return outcome === undefined ? -1 : reward(outcome.measures, this.#teacher, this.#limits, update);
   }
 
   async #write(event: SearchRecord, seconds?: number): Promise<boolean> {
@@ -261,43 +281,11 @@ class Search {
       stage: stage.index,
       update,
       base: stage.base,
-      policy: stage.policy.parameters.values(),
+      policy: savePolicy(stage.name, stage.policy),
+      learned: [...this.#learned],
       optimiser: stage.optimiser.state,
       baseline: stage.baseline.average ?? null,
+      critic: stage.baseline.critic?.state ?? null,
     });
-  }
-}
-
-function resolveOptions(input: SearchInput): SearchOptions {
-  const names = Object.keys(searchDefaults) as (keyof SearchOptions)[];
-  const given = Object.fromEntries(names.filter((name) => input[name] !== undefined).map((name) => [name, input[name]]));
-  const options: SearchOptions = { ...searchDefaults, ...given };
-  checkSearchOptions(options);
-  return options;
-}
-
-/** Refuses a journal of another search, by the name of what differs. */
-function checkStart(written: SearchRecord, start: StartEvent): void {
-  if (written.type !== 'start')
-    throw new JournalError(`journal, line 1: it is a record of type "${written.type}", a search begins with "start"`);
-  const compare = (what: string, was: unknown, is: unknown): void => {
-    if (JSON.stringify(was) === JSON.stringify(is)) return;
-    throw new JournalError(
-      `the run was started with ${what} ${JSON.stringify(was)}, it is resumed with ${JSON.stringify(is)}; it needs the same`,
-    );
-  };
-  compare('the teacher', written.teacher, start.teacher);
-  for (const [name, value] of Object.entries(start.options)) compare(name, written.options[name], value);
-}
-
-/** Refuses outcomes that are not those of the candidates, in their order. */
-function checkOutcomes(candidates: readonly Candidate[], outcomes: readonly Outcome[]): void {
-  if (outcomes.length !== candidates.length) {
-    throw new Error(`evaluate was given ${candidates.length} candidates and returned ${outcomes.length} outcomes; it needs one each`);
-  }
-  for (const [i, { hash, accuracy }] of outcomes.entries()) {
-    if (hash !== candidates[i]!.hash)
-      throw new Error(`outcome ${i} of evaluate is for ${hash}, needs ${candidates[i]!.hash}: the candidates' order`);
-    if (!(accuracy >= 0 && accuracy <= 1)) throw new Error(`outcome of ${hash}: accuracy is ${accuracy}, needs a fraction from 0 to 1`);
   }
 }

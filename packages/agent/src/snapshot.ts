@@ -1,12 +1,12 @@
 // The state of a search after an update, in one small file that is replaced atomically. It saves replaying the journal from
-// its start; without it a search is resumed all the same, from the journal alone.
-import { randomUUID } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { crc32 } from 'node:zlib';
+// its start; without it a search is resumed all the same, from the journal alone. It is also where another search finds what
+// this one's policies have learned.
+import { readFile } from 'node:fs/promises';
 import type { NetworkSpec } from '@n2n/trainer/network';
-import { Packr } from 'msgpackr';
+import type { CriticState } from './critic.js';
 import type { AdamState } from './nn/adam.js';
+import { pack, replaceFile, toBytes, toDoubles, unpack } from './packed.js';
+import type { SavedPolicy } from './policies/saved.js';
 
 /** Everything that the search carries from one update to the next and that is not in the journal. */
 export interface SearchState {
@@ -18,11 +18,14 @@ export interface SearchState {
   readonly update: number;
   /** The network that the stage started from. */
   readonly base: NetworkSpec;
-  /** The policy's parameters, [parameters]. */
-  readonly policy: Float64Array;
+  readonly policy: SavedPolicy;
+  /** The last policies of the stages before this one. */
+  readonly learned: readonly SavedPolicy[];
   readonly optimiser: AdamState;
   /** The moving-average baseline; null before the first update. */
   readonly baseline: number | null;
+  /** Null without one. */
+  readonly critic: CriticState | null;
 }
 
 /** Where the search keeps its state. */
@@ -31,48 +34,68 @@ export interface SnapshotStore {
   save(state: SearchState): Promise<void>;
 }
 
-/** A snapshot that cannot be read; exit code 3. */
-export class SnapshotError extends Error {
-  override readonly name = 'SnapshotError';
+const STATE_FORMAT = 'search-state/2';
+const POLICIES_FORMAT = 'policies/1';
+const STATE_ADVICE = 'delete it to have the search replayed from its journal';
+
+type PackedPolicy = Omit<SavedPolicy, 'values'> & { readonly values: Uint8Array };
+const packPolicy = (policy: SavedPolicy): PackedPolicy => ({ ...policy, values: toBytes(policy.values) });
+const unpackPolicy = (policy: PackedPolicy): SavedPolicy => ({ ...policy, values: toDoubles(policy.values) });
+
+interface PackedAdam {
+  readonly steps: number;
+  readonly first: Uint8Array;
+  readonly second: Uint8Array;
 }
+const packAdam = ({ steps, first, second }: AdamState): PackedAdam => ({ steps, first: toBytes(first), second: toBytes(second) });
+const unpackAdam = ({ steps, first, second }: PackedAdam): AdamState => ({ steps, first: toDoubles(first), second: toDoubles(second) });
 
-const FORMAT = 1;
-const packr = new Packr({ useRecords: false });
-
-interface Packed {
-  readonly format: number;
-  readonly check: number;
-  readonly body: Uint8Array;
-}
-
-type Body = Omit<SearchState, 'policy' | 'optimiser'> & {
-  readonly policy: Uint8Array;
-  readonly optimiser: { readonly steps: number; readonly first: Uint8Array; readonly second: Uint8Array };
+type Body = Omit<SearchState, 'policy' | 'learned' | 'optimiser' | 'critic'> & {
+  readonly policy: PackedPolicy;
+  readonly learned: readonly PackedPolicy[];
+  readonly optimiser: PackedAdam;
+  readonly critic: { readonly values: Uint8Array; readonly optimiser: PackedAdam } | null;
 };
 
-export function encodeSnapshot({ policy, optimiser, ...rest }: SearchState): Uint8Array {
-  const { steps, first, second } = optimiser;
-  const body: Body = { ...rest, policy: toBytes(policy), optimiser: { steps, first: toBytes(first), second: toBytes(second) } };
-  const bytes = packr.pack(body);
-  return packr.pack({ format: FORMAT, check: crc32(bytes), body: bytes } satisfies Packed);
+export function encodeSnapshot({ policy, learned, optimiser, critic, ...rest }: SearchState): Uint8Array {
+  return pack(STATE_FORMAT, {
+    ...rest,
+    policy: packPolicy(policy),
+    learned: learned.map(packPolicy),
+    optimiser: packAdam(optimiser),
+    critic: critic && { values: toBytes(critic.values), optimiser: packAdam(critic.optimiser) },
+  } satisfies Body);
 }
 
-export function decodeSnapshot(content: Uint8Array, name = 'snapshot'): SearchState {
-  const refuse = (why: string): never => {
-    throw new SnapshotError(`${name}: ${why}; delete it to have the search replayed from its journal`);
+export function decodeSnapshot(content: Uint8Array, name = 'snapshot', advice = STATE_ADVICE): SearchState {
+  const { policy, learned, optimiser, critic, ...rest } = unpack(content, STATE_FORMAT, name, advice) as Body;
+  return {
+    ...rest,
+    policy: unpackPolicy(policy),
+    learned: learned.map(unpackPolicy),
+    optimiser: unpackAdam(optimiser),
+    critic: critic && { values: toDoubles(critic.values), optimiser: unpackAdam(critic.optimiser) },
   };
-  let packed: Partial<Packed>;
-  try {
-    packed = packr.unpack(content) as Partial<Packed>;
-  } catch {
-    return refuse('it is no snapshot or is cut short');
-  }
-  if (typeof packed !== 'object' || packed === null || !(packed.body instanceof Uint8Array)) return refuse('it is no snapshot');
-  if (packed.format !== FORMAT) return refuse(`it has format ${packed.format}, this version reads ${FORMAT}`);
-  if (crc32(packed.body) !== packed.check) return refuse('its content does not fit its check');
-  const { policy, optimiser, ...rest } = packr.unpack(packed.body) as Body;
-  const { steps, first, second } = optimiser;
-  return { ...rest, policy: toDoubles(policy), optimiser: { steps, first: toDoubles(first), second: toDoubles(second) } };
+}
+
+/** What a search's policies have learned, the last of each stage, from the content of its snapshot. Throws SnapshotError. */
+export function policiesIn(snapshot: Uint8Array, name: string): readonly SavedPolicy[] {
+  const { learned, policy } = decodeSnapshot(
+    snapshot,
+    name,
+    'policies can be taken only from a run of this version with an undamaged state',
+  );
+  return [...learned, policy];
+}
+
+/** Policies as a file of their own, equal byte for byte for equal policies. */
+export function encodePolicies(policies: readonly SavedPolicy[]): Uint8Array {
+  return pack(POLICIES_FORMAT, policies.map(packPolicy));
+}
+
+/** Throws SnapshotError. */
+export function decodePolicies(content: Uint8Array, name: string): readonly SavedPolicy[] {
+  return (unpack(content, POLICIES_FORMAT, name, 'put the original back or begin a new run') as PackedPolicy[]).map(unpackPolicy);
 }
 
 /** A store in one file; a save writes a temporary file beside it, flushes it and renames it over the old one. */
@@ -90,46 +113,4 @@ export function fileSnapshot(path: string): SnapshotStore {
     },
     save: (state) => replaceFile(path, encodeSnapshot(state)),
   };
-}
-
-/** Writes a file so that a reader, also after a crash, sees either the old content or the new one. */
-async function replaceFile(path: string, content: Uint8Array): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  try {
-    const file = await open(temporary, 'wx');
-    try {
-      await file.writeFile(content);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  await syncDirectory(dirname(path));
-}
-
-/** Makes the rename itself durable. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-}
-
-/** Little-endian bytes, whatever the machine's order. */
-function toBytes(values: Float64Array): Uint8Array {
-  const bytes = new Uint8Array(values.length * 8);
-  const view = new DataView(bytes.buffer);
-  for (const [i, value] of values.entries()) view.setFloat64(8 * i, value, true);
-  return bytes;
-}
-
-function toDoubles(bytes: Uint8Array): Float64Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return Float64Array.from({ length: bytes.length / 8 }, (_, i) => view.getFloat64(8 * i, true));
 }

@@ -15,6 +15,12 @@ export const COMPRESS = {
   rollouts: 5,
   /** The paper's even draw: 100 updates are enough to learn better. */
   prior: 0,
+  /** Not the paper's moving average: unbiased, and needs no history. */
+  baseline: 'leave-one-out',
+  entropyBonus: 0,
+  removalPolicy: 'bidirectional',
+  shrinkagePolicy: 'autoregressive',
+  shrinkageActions: 'layer',
   /** A candidate's training. */
   epochs: 5,
   batch: 64,

@@ -2,6 +2,8 @@
 // that needs no device is here.
 import { mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { QUICKSTART } from './budgets.js';
+import { paperPreset } from './settings/presets.js';
 import { n2n, n2nJson, temporaryFolder, type CliResult } from './testing/cli.js';
 import { smallSpec, writeIdx } from './testing/data.js';
 
@@ -90,6 +92,39 @@ describe('configuration', () => {
       refusal(2, /N2N_QUIET got "maybe"; it needs true or false/),
     );
     expect((await n2n(['inspect', 'lenet5', '--no-quiet'], { variables: { N2N_QUIET: 'maybe' } })).code).toBe(0);
+  });
+});
+
+describe('presets', () => {
+  const quickstart = (...flags: string[]): string[] => {
+    const fixed = `--classes 3 --validation 10 --print-config --json --run ${folder.path('none')} --data ${folder.path('data')}`;
+    return ['quickstart', ...fixed.split(' '), ...flags];
+  };
+  const configuration = async (flags: string[], variables: NodeJS.ProcessEnv = {}): Promise<Record<string, unknown>> => {
+    const { code, stdout, stderr } = await offline(quickstart(...flags), variables);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    return JSON.parse(stdout) as Record<string, unknown>;
+  };
+
+  it('sets every published hyper-parameter at once; flags, variables and the file win', async () => {
+    const file = folder.path('preset.json');
+    await writeFile(file, JSON.stringify({ preset: 'paper', rollouts: 7 }));
+    const own = await configuration(['--batch', '20', '--subset', '0']);
+    expect(own).toMatchObject({ updates: QUICKSTART.updates, init: 'inherit', baseline: 'leave-one-out', prior: QUICKSTART.prior });
+    const paper = await configuration(['--preset', 'paper', '--batch', '20']);
+    const { batch: _, ...published } = paperPreset(undefined);
+    expect(paper).toMatchObject({ ...published, batch: 20, seed: own['seed'], finalEpochs: own['finalEpochs'] });
+    expect(paper).not.toHaveProperty('preset');
+    expect(paper).not.toHaveProperty('printConfig');
+    const changed = await configuration(['--config', file, '--batch', '20', '--updates', '3', '--init', 'inherit'], { N2N_EPOCHS: '2' });
+    expect(changed).toMatchObject({ updates: 3, init: 'inherit', epochs: 2, rollouts: 7, baseline: 'average', learningRate: 5e-4 });
+    expect(await readdir(folder.path())).not.toContain('none');
+  });
+
+  it('knows what the paper does on CIFAR, and refuses other names', async () => {
+    expect(paperPreset('cifar10')).toMatchObject({ batch: 200, cropPadding: 4, flip: true });
+    expect(paperPreset('mnist')).toMatchObject({ batch: 64, cropPadding: 0, flip: false, views: 0 });
+    expect(await offline(quickstart('--preset', 'fast'))).toEqual(refusal(2, /--preset got "fast"; it needs one of paper/));
   });
 });
 
@@ -214,8 +249,8 @@ describe('bad input', () => {
   it('refuses what is no run directory with exit code 3', async () => {
     expect(await offline(['resume', folder.path('data')])).toEqual(refusal(3, /data is no run directory/));
     await mkdir(folder.path('odd'));
-    await writeFile(folder.path('odd', 'run.json'), '{"format": 2}');
-    expect(await offline(['resume', folder.path('odd')])).toEqual(refusal(3, /run.json is damaged: "format"/));
+    await writeFile(folder.path('odd', 'run.json'), '{"format": 99}');
+    expect(await offline(['resume', folder.path('odd')])).toEqual(refusal(3, /run.json has format 99, this version goes on with 2/));
     expect(await readdir(folder.path('odd'))).toEqual(['run.json']);
   });
 });

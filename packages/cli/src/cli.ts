@@ -6,6 +6,7 @@ import type { CommandDeclaration } from './command.js';
 import { commands, groupDescriptions } from './commands/index.js';
 import { Context, type CliEnvironment } from './context.js';
 import { describeError, EXIT, exitCodeOf, UsageError } from './errors.js';
+import { presetOf } from './settings/presets.js';
 import { addSettings, resolveSettings, type Sources } from './settings/setting.js';
 import { common } from './settings/settings.js';
 import { VERSION } from './version.js';
@@ -67,7 +68,9 @@ async function runCommand(
   const { json, quiet } = resolveSettings(common, all);
   const context = new Context(environment, { json, quiet });
   try {
-    await declaration.run(context, resolveSettings(declaration.settings, all), operands);
+    const defaults = 'preset' in declaration.settings ? presetOf(all) : undefined;
+    const values = resolveSettings(declaration.settings, defaults === undefined ? all : { ...all, preset: defaults });
+    await declaration.run(context, values, operands);
     return EXIT.ok;
   } catch (error) {
     context.output.endProgress();

@@ -70,6 +70,22 @@ describe('compress', () => {
     expect(small!['latencyMs']).toBeGreaterThan(0);
   });
 
+  it('reports the candidates that no other one beats', async () => {
+    type Figures = Record<string, number>;
+    const { speed, students } = result['pareto'] as { speed: string; students: Figures[] };
+    expect(speed).toBe('macs');
+    expect(students.length).toBeGreaterThan(0);
+    const outcomes = ((await journal('first')) as { event: Figures & { type: string } }[])
+      .map(({ event }) => event)
+      .filter(({ type }) => type === 'outcome');
+    for (const one of students) {
+      expect(outcomes.find(({ hash }) => hash === one['hash'])).toMatchObject({ params: one['params'], accuracy: one['accuracy'] });
+    }
+    const most = Math.max(...outcomes.map(({ accuracy }) => accuracy!));
+    expect(students.some(({ accuracy }) => accuracy === most)).toBe(true);
+    expect(students[0]!['params']).toBe(Math.min(...outcomes.map(({ params }) => params!)));
+  });
+
   it('compiles nothing between the first and the last candidate', () => {
     const { pipelinesCompiledAtFirstCandidate: first, pipelinesCompiledAtLastCandidate: last, pipelinesCompiled } = result;
     expect(first).toBeGreaterThan(0);
@@ -204,8 +220,93 @@ describe('compress', () => {
   it('ends with 6 and the nearest miss when a constraint cannot be kept', async () => {
     const { code, stdout, stderr } = await n2n([...compress('missed'), '--constraint', 'params<=20', '--stages', 'removal', '--json']);
     expect(code).toBe(6);
-    expect(stderr).toMatch(/does not keep params<=20/);
+    expect(stderr).toMatch(/does not keep params<=20 \(has \d+, [\d.]+ % above the limit of 20\);/);
     expect(JSON.parse(stdout)).toMatchObject({ constraints: [{ text: 'params<=20', met: false }] });
+  });
+
+  it('measures latencies when a constraint asks for them, and judges the finished student by its own', async () => {
+    const constraints = ['latency<=50x', 'latency-batch<=50x', 'params<=1x', 'energy<=1x', 'activation-bytes<=1x'];
+    const flags = constraints.flatMap((text) => ['--constraint', text]);
+    const document = await n2nJson([...compress('timed'), ...flags, '--updates', '1', '--stages', 'shrinkage']);
+    type Figures = Record<string, number>;
+    const {
+      teacher: large,
+      student: small,
+      constraints: judged,
+    } = document as Record<'teacher' | 'student', Figures> & {
+      constraints: Figures[];
+    };
+    const figures = ['latencyMs', 'batchLatencyMs', 'params', 'energyMicrojoules', 'activationBytes'];
+    for (const [i, name] of figures.entries()) {
+      expect(judged[i], name).toMatchObject({ text: constraints[i], met: true, figure: small[name] });
+      expect(judged[i]!['limit'], name).toBe((i < 2 ? 50 : 1) * large[name]!);
+    }
+    const events = ((await journal('timed')) as { event: Record<string, unknown> }[]).map(({ event }) => event);
+    const outcomes = events.filter(({ type }) => type === 'outcome');
+    for (const measured of [events[0]!['teacher'], ...outcomes]) {
+      expect(measured).toMatchObject({ latencyMs: expect.any(Number), batchLatencyMs: expect.any(Number) });
+    }
+    expect(outcomes.length).toBeGreaterThan(0);
+    expect(result['student']).toMatchObject({ batchLatencyMs: null });
+  });
+
+  it('starts its policies from those of another run, of which it keeps a copy', async () => {
+    const one = ['--updates', '1', '--stages', 'removal'];
+    const outOf = (run: string): string[] => ['--policy-from', folder.path(run)];
+    await cp(folder.path('first'), folder.path('source'), { recursive: true });
+    await n2nJson([...compress('heir'), ...one, ...outOf('source')]);
+    await rm(folder.path('source'), { recursive: true });
+    const { configuration } = JSON.parse(await readFile(folder.path('heir', 'run.json'), 'utf8')) as { configuration: object };
+    expect(configuration).toMatchObject({
+      policyFrom: { run: folder.path('source'), sha256: expect.stringMatching(/^[0-9a-f]{64}$/), stages: ['removal', 'shrinkage'] },
+    });
+    const [start] = (await journal('heir')) as { event: { policies: object } }[];
+    expect(start!.event.policies).toEqual({ removal: expect.stringMatching(/^[0-9a-f]{64}$/) });
+    await n2nJson([...compress('fresh'), ...one]);
+    expect((await journal('heir')).slice(2)).not.toEqual((await journal('fresh')).slice(2));
+    // The end of the run is done again, from its own copy; not from another one.
+    await rm(folder.path('heir', 'result.json'));
+    await n2nJson(['resume', folder.path('heir')]);
+    await rm(folder.path('heir', 'result.json'));
+    await writeFile(folder.path('heir', 'policies.msgpack'), 'another');
+    expect(await n2n(['resume', folder.path('heir')])).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/policies.msgpack has changed/),
+    });
+    // What the run has no use for is refused before a directory is made.
+    expect(await n2n([...compress('none'), ...outOf('first'), '--shrinkage-actions', 'group'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/saved policy of shrinkage has the matrix lstm0.input \d+x\d+, this search needs/),
+    });
+    expect(await n2n([...compress('none'), ...outOf('heir'), '--stages', 'shrinkage'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/saved policies are of removal; the search needs one of shrinkage/),
+    });
+    expect(await readdir(folder.path())).not.toContain('none');
+    expect(await n2n([...compress('none'), ...outOf('source')])).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/--policy-from got .*source, but .*state.msgpack cannot be read/),
+    });
+  });
+
+  it('searches with other policies, baselines and action spaces', async () => {
+    const flags = {
+      baseline: 'actor-critic',
+      'entropy-bonus': '0.01',
+      'removal-policy': 'autoregressive',
+      'shrinkage-policy': 'encoder-decoder',
+      'shrinkage-actions': 'group',
+    };
+    const given = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
+    await n2nJson([...compress('other-policies'), ...given, '--updates', '1']);
+    const [start] = (await journal('other-policies')) as { event: { options: object } }[];
+    expect(start!.event.options).toMatchObject({
+      baseline: 'actor-critic',
+      entropyBonus: 0.01,
+      removalPolicy: 'autoregressive',
+      shrinkagePolicy: 'encoder-decoder',
+      shrinkageActions: 'group',
+    });
   });
 
   it('prints a table for people', async () => {
@@ -214,6 +315,7 @@ describe('compress', () => {
     expect(stderr).toMatch(/the run is finished/);
     expect(stdout).toMatch(/parameters +\d,\d{3} +[\d,]+ +[\d.]+x\n/);
     expect(stdout).toMatch(/test accuracy +[\d.]+ % +[\d.]+ % +[+-][\d.]+ points\n/);
+    expect(stdout).toMatch(/trade-offs +parameters +MACs +validation\n-.*\n[0-9a-f]{12} +[\d,]+ +[\d.]+( [kM])? +[\d.]+ %\n/);
     expect(stdout).toContain(`n2n eval ${folder.path('first', 'best', 'student.safetensors')}`);
   });
 });
@@ -298,6 +400,7 @@ describe('resume', () => {
         3,
         /data set "data" has changed/,
       ],
+      ['format', (run) => edit(`${run}/run.json`, '"format": 2', '"format": 1'), 3, /run.json has format 1, this version goes on with 2/],
       ['version', (run) => edit(`${run}/run.json`, /"n2n": "[^"]*"/, '"n2n": "0.0.1"'), 2, /begun by n2n 0.0.1/],
       ['journal', (run) => edit(`${run}/journal.jsonl`, '"accuracy":', '"accuracy" :'), 3, /journal.jsonl, line 1: the record is damaged/],
       [

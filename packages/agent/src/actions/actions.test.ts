@@ -2,10 +2,11 @@ import fc from 'fast-check';
 import { analyse, channelGroups, macs, parameterCount, parseSpec, zooSpec, type NetworkSpec } from '@n2n/trainer/network';
 import { describe, expect, test } from 'vitest';
 import { judge } from '../degenerate.js';
+import { encodeLayers } from '../encoder.js';
 import { findSkips } from '../skips.js';
 import type { Problem } from './problem.js';
 import { KEEP, REMOVE, removalProblem } from './removal.js';
-import { shrinkageProblem, UNCHANGED } from './shrinkage.js';
+import { shrinkageActions, shrinkageProblem, shrinkageSizes, UNCHANGED } from './shrinkage.js';
 
 const mnist = { channels: 1, height: 28, width: 28, classes: 10 };
 const cifar = { channels: 3, height: 32, width: 32, classes: 10 };
@@ -16,6 +17,9 @@ const networks: Record<string, NetworkSpec> = {
   'resnet18@0.25': zooSpec('resnet18@0.25', cifar),
   'resnet50@0.25': zooSpec('resnet50@0.25', cifar),
 };
+
+const layers = (spec: NetworkSpec, roundTo = 1): Problem => shrinkageProblem(spec, { roundTo, shrinkageActions: 'layer' });
+const groups = (spec: NetworkSpec, roundTo = 1): Problem => shrinkageProblem(spec, { roundTo, shrinkageActions: 'group' });
 
 /** The actions of a problem with some steps set by label. */
 function actionsWith(problem: Problem, rest: number, set: Record<string, number>): number[] {
@@ -40,29 +44,35 @@ describe.each(Object.entries(networks))('%s', (_name, spec) => {
     const removal = removalProblem(spec);
     let networksSeen = 0;
     fc.assert(
-      fc.property(legalActions(removal), fc.infiniteStream(fc.nat(9)), fc.constantFrom(1, 8), (removals, stream, roundTo) => {
-        const first = removal.apply(removals);
-        if (first.kind === 'degenerate') {
-          expect(first.reason).toMatch(/kernel \d+x\d+ does not fit|nothing is left/);
-          return true;
-        }
-        const shrinkage = shrinkageProblem(first.spec, { roundTo });
-        const choice = stream[Symbol.iterator]();
-        const actions = shrinkage.episode.legal.map((mask) => {
-          const action = choice.next().value as number;
-          return mask[action] === true ? action : UNCHANGED;
-        });
-        const second = shrinkage.apply(actions);
-        if (second.kind === 'degenerate') {
-          expect(second.reason).toMatch(/kernel \d+x\d+ does not fit|nothing is left/);
-          return true;
-        }
-        networksSeen++;
-        expect(parseSpec(JSON.parse(JSON.stringify(second.spec)))).toEqual(second.spec);
-        analyse(second.spec);
-        const verdict = judge(second, { params: parameterCount(spec), macs: macs(spec) });
-        return verdict.kind === 'network' || verdict.reason.length > 0;
-      }),
+      fc.property(
+        legalActions(removal),
+        fc.infiniteStream(fc.nat(9)),
+        fc.constantFrom(1, 8),
+        fc.constantFrom(...shrinkageActions),
+        (removals, stream, roundTo, space) => {
+          const first = removal.apply(removals);
+          if (first.kind === 'degenerate') {
+            expect(first.reason).toMatch(/kernel \d+x\d+ does not fit|nothing is left/);
+            return true;
+          }
+          const shrinkage = shrinkageProblem(first.spec, { roundTo, shrinkageActions: space });
+          const choice = stream[Symbol.iterator]();
+          const actions = shrinkage.episode.legal.map((mask) => {
+            const action = choice.next().value as number;
+            return mask[action] === true ? action : UNCHANGED;
+          });
+          const second = shrinkage.apply(actions);
+          if (second.kind === 'degenerate') {
+            expect(second.reason).toMatch(/kernel \d+x\d+ does not fit|nothing is left/);
+            return true;
+          }
+          networksSeen++;
+          expect(parseSpec(JSON.parse(JSON.stringify(second.spec)))).toEqual(second.spec);
+          analyse(second.spec);
+          const verdict = judge(second, { params: parameterCount(spec), macs: macs(spec) });
+          return verdict.kind === 'network' || verdict.reason.length > 0;
+        },
+      ),
       { numRuns: 40, seed: 7 },
     );
     expect(networksSeen).toBeGreaterThan(5);
@@ -76,7 +86,7 @@ describe.each(Object.entries(networks))('%s', (_name, spec) => {
         removal.labels.map(() => KEEP),
       ),
     ).toEqual(spec);
-    const shrinkage = shrinkageProblem(spec);
+    const shrinkage = layers(spec);
     expect(
       networkOf(
         shrinkage,
@@ -87,7 +97,7 @@ describe.each(Object.entries(networks))('%s', (_name, spec) => {
 
   test('coupled widths are one decision', () => {
     const { groups } = channelGroups(spec);
-    const problem = shrinkageProblem(spec);
+    const problem = layers(spec);
     for (const group of groups) {
       const free = problem.labels.filter((label) => {
         const [id, attribute] = [label.slice(0, label.lastIndexOf('.')), label.slice(label.lastIndexOf('.') + 1)];
@@ -145,7 +155,7 @@ describe('shrinkage', () => {
   const lenet = networks['lenet5']!;
 
   test("scales widths down to the floor of 10, or the layer's own width if that is smaller", () => {
-    const problem = shrinkageProblem(lenet);
+    const problem = layers(lenet);
     expect(isFree(problem, 'conv1.filters')).toBe(false);
     const student = networkOf(problem, actionsWith(problem, UNCHANGED, { 'conv2.filters': 0, 'fc1.features': 4, 'fc2.features': 0 }));
     expect(node(student, 'conv2').attributes['filters']).toBe(10);
@@ -155,7 +165,7 @@ describe('shrinkage', () => {
   });
 
   test('the logits and what is at its floor already cannot be chosen', () => {
-    const problem = shrinkageProblem(lenet);
+    const problem = layers(lenet);
     expect(problem.labels.filter((label) => isFree(problem, label))).toEqual([
       'conv1.kernel',
       'conv1.padding',
@@ -171,7 +181,7 @@ describe('shrinkage', () => {
 
   test("a convolution that kept its map's size still does with any smaller kernel", () => {
     const spec = networks['plain-6']!;
-    const problem = shrinkageProblem(spec);
+    const problem = layers(spec);
     for (const action of [0, 4, 6]) {
       const student = networkOf(problem, actionsWith(problem, UNCHANGED, { 'conv1.kernel': action, 'conv3.kernel': action }));
       expect(analyse(student).byId.get('conv3')!.outputShape).toMatchObject(
@@ -184,7 +194,7 @@ describe('shrinkage', () => {
   });
 
   test('padding has an action of its own', () => {
-    const problem = shrinkageProblem(lenet);
+    const problem = layers(lenet);
     const student = networkOf(problem, actionsWith(problem, UNCHANGED, { 'conv1.padding': 0 }));
     expect(node(student, 'conv1').attributes['padding']).toEqual([0, 0, 0, 0]);
     expect(analyse(student).byId.get('conv1')!.outputShape).toMatchObject({ height: 24, width: 24 });
@@ -192,7 +202,7 @@ describe('shrinkage', () => {
 
   test('one width of a residual stage holds for all that its adds join', () => {
     const spec = networks['resnet18@0.25']!;
-    const problem = shrinkageProblem(spec);
+    const problem = layers(spec);
     expect(isFree(problem, 'layer2.0.downsample.0.filters')).toBe(false);
     const student = networkOf(problem, actionsWith(problem, UNCHANGED, { 'layer2.0.conv2.filters': 4 }));
     expect(node(student, 'layer2.0.downsample.0').attributes).toMatchObject({ stride: [2, 2], filters: 16 });
@@ -202,12 +212,12 @@ describe('shrinkage', () => {
   });
 
   test('strides stay, so that no map grows', () => {
-    const problem = shrinkageProblem(networks['resnet18@0.25']!);
+    const problem = layers(networks['resnet18@0.25']!);
     for (const label of problem.labels.filter((each) => each.endsWith('.stride'))) expect(isFree(problem, label), label).toBe(false);
   });
 
   test('widths can be brought to a multiple', () => {
-    const problem = shrinkageProblem(networks['plain-6']!, { roundTo: 8 });
+    const problem = layers(networks['plain-6']!, 8);
     const student = networkOf(problem, actionsWith(problem, UNCHANGED, { 'conv1.filters': 0, 'conv3.filters': 6, 'conv5.filters': 2 }));
     expect(['conv1', 'conv3', 'conv5', 'conv6'].map((id) => node(student, id).attributes['filters'])).toEqual([16, 48, 40, 128]);
   });
@@ -224,7 +234,7 @@ describe('shrinkage', () => {
         { type: 'linear', attributes: { features: 10 } },
       ],
     });
-    const problem = shrinkageProblem(small);
+    const problem = layers(small);
     const student = problem.apply(actionsWith(problem, UNCHANGED, { 'a.padding': 0 }));
     expect(student).toMatchObject({ kind: 'degenerate', reason: expect.stringMatching(/node "b".*kernel 5x5 does not fit/) });
   });
@@ -276,5 +286,44 @@ describe('degenerate students', () => {
     expect(judge({ kind: 'network', spec }, { params: params + 1, macs: 1e12 })).toEqual({ kind: 'network', spec });
     expect(judge({ kind: 'network', spec }, { params: params + 1, macs: macs(spec) })).toEqual({ kind: 'network', spec });
     expect(judge({ kind: 'network', spec }, { params: params + 1, macs: macs(spec) - 1 })).toMatchObject({ kind: 'degenerate' });
+  });
+});
+
+describe('one action a channel group', () => {
+  const spec = networks['resnet18@0.25']!;
+  const problem = groups(spec);
+  const free = channelGroups(spec).groups.filter(({ fixed }) => !fixed);
+
+  test('has one decision for every group of coupled channels that may change, and for nothing else', () => {
+    expect(problem.labels).toHaveLength(free.length);
+    for (const label of problem.labels) expect(label).toMatch(/\.filters$/);
+    const deciders = problem.labels.map((label) => label.replace('.filters', ''));
+    for (const { producers } of free) expect(deciders.filter((id) => producers.includes(id))).toHaveLength(1);
+    expect(problem.labels.length).toBeLessThan(layers(spec).labels.length / 3);
+  });
+
+  test('its state is that of the deciding layer and the number of layers that produce the group', () => {
+    const rows = encodeLayers(spec);
+    for (const [t, label] of problem.labels.entries()) {
+      const id = label.replace('.filters', '');
+      const { producers } = free.find((group) => group.producers.includes(id))!;
+      const state = problem.episode.states[t]!;
+      expect(state).toHaveLength(shrinkageSizes.group.stateSize);
+      expect([...state].slice(0, -1)).toEqual([...rows[spec.nodes.findIndex((other) => other.id === id)]!]);
+      expect(state.at(-1)).toBe(Math.log2(1 + producers.length) / 4);
+    }
+  });
+
+  test('scales all producers of a group to one width, as the same action on its layer does', () => {
+    const shared = free.reduce((most, group) => (group.producers.length > most.producers.length ? group : most));
+    expect(shared.producers.length).toBeGreaterThan(2);
+    const at = problem.labels.findIndex((label) => shared.producers.includes(label.replace('.filters', '')));
+    const student = networkOf(
+      problem,
+      problem.labels.map((_, t) => (t === at ? 7 : UNCHANGED)),
+    );
+    const label = problem.labels[at]!;
+    expect(student).toEqual(networkOf(layers(spec), actionsWith(layers(spec), UNCHANGED, { [label]: 7 })));
+    for (const id of shared.producers) expect(node(student, id).attributes['filters']).toBe(Math.round(0.8 * shared.width));
   });
 });

@@ -1,6 +1,7 @@
 // Stage 2, layer shrinkage: each layer's kernel, padding and width scaled by one of 0.1, 0.2, ..., 1.0, one decision a layer and
 // attribute (METHOD, "Stage 2"). The paper scales strides as well; a smaller stride makes every map behind it larger, so here
 // strides stay (docs/decisions/0002). Widths that the graph couples are one decision, made by their first producer.
+// As a further action space (`group`), only these are decided: one action for each group of coupled channels.
 import {
   channelGroups,
   nodeTypeOf,
@@ -26,9 +27,21 @@ export const shrinkagePrior: readonly number[] = Array.from({ length: ACTIONS },
 const KINDS = ['kernel', 'stride', 'padding', 'width'] as const;
 type Kind = (typeof KINDS)[number];
 
-export const shrinkageSizes = { stateSize: LAYER_STATE_SIZE + KINDS.length, actions: ACTIONS } as const;
+/** What is decided: every layer's attributes one by one, or the width of every group of coupled channels and nothing else. */
+export const shrinkageActions = ['layer', 'group'] as const;
+export type ShrinkageActions = (typeof shrinkageActions)[number];
+
+/** Divisor that brings log2(1 + value) of common numbers of producers (up to 15) to 0 .. 1. */
+const PRODUCER_SCALE = 4;
+
+/** A group's state is that of the layer that decides for it, and how many layers produce its channels. */
+export const shrinkageSizes: Readonly<Record<ShrinkageActions, { readonly stateSize: number; readonly actions: number }>> = {
+  layer: { stateSize: LAYER_STATE_SIZE + KINDS.length, actions: ACTIONS },
+  group: { stateSize: LAYER_STATE_SIZE + 1, actions: ACTIONS },
+};
 
 export interface ShrinkageOptions {
+  readonly shrinkageActions: ShrinkageActions;
   /** Scaled widths are brought to a multiple of this (adapters like 4, 8 or 16); 1 leaves them as they are. */
   readonly roundTo: number;
 }
@@ -44,14 +57,16 @@ interface Decision {
   readonly fixed: boolean;
 }
 
-export function shrinkageProblem(spec: NetworkSpec, options: ShrinkageOptions = { roundTo: 1 }): Problem {
+export function shrinkageProblem(spec: NetworkSpec, options: ShrinkageOptions): Problem {
   const rows = encodeLayers(spec);
-  const decisions = findDecisions(spec);
+  const perGroup = options.shrinkageActions === 'group';
+  const decisions = findDecisions(spec).filter(({ group }) => !perGroup || group !== undefined);
   const index = new Map(spec.nodes.map(({ id }, row) => [id, row]));
-  const states = decisions.map(({ node, kind }) => {
-    const state = new Float64Array(shrinkageSizes.stateSize);
+  const states = decisions.map(({ node, kind, group }) => {
+    const state = new Float64Array(shrinkageSizes[options.shrinkageActions].stateSize);
     state.set(rows[index.get(node.id)!]!);
-    state[LAYER_STATE_SIZE + KINDS.indexOf(kind)] = 1;
+    if (perGroup) state[LAYER_STATE_SIZE] = Math.log2(1 + (group?.producers.length ?? 0)) / PRODUCER_SCALE;
+    else state[LAYER_STATE_SIZE + KINDS.indexOf(kind)] = 1;
     return state;
   });
   return {

@@ -14,6 +14,12 @@ export interface LstmStep {
   readonly hidden: Float64Array;
 }
 
+/** Gradients with respect to a hidden and a cell state, [H] each. */
+export interface StateGradient {
+  readonly hidden: Float64Array;
+  readonly cell: Float64Array;
+}
+
 const logistic = (x: number): number => 1 / (1 + Math.exp(-x));
 
 export class Lstm {
@@ -59,7 +65,7 @@ export class Lstm {
     return { x, previousHidden, previousCell, gates, cell, hidden };
   }
 
-  /** The whole sequence; `reverse` runs from the last step to the first. The result is in the order of `xs` either way. */
+  /** The whole sequence from zeros; `reverse` runs from the last step to the first. The result is in the order of `xs` either way. */
   forward(xs: readonly Float64Array[], reverse = false): LstmStep[] {
     const steps: LstmStep[] = Array.from({ length: xs.length });
     let before: LstmStep | undefined;
@@ -72,9 +78,22 @@ export class Lstm {
 
   /** Adds to the gradients, given d(loss)/d(hidden) of every step; returns d(loss)/d(x) of every step. */
   backward(steps: readonly LstmStep[], dHidden: readonly Float64Array[], reverse = false): Float64Array[] {
+    return this.backwardThrough(steps, dHidden, undefined, reverse).inputs;
+  }
+
+  /**
+   * The same for a sequence whose last state goes on elsewhere (`last`: the gradients that come back from there) and whose first
+   * step began from a state of elsewhere (`initial`: the gradients to go back there).
+   */
+  backwardThrough(
+    steps: readonly LstmStep[],
+    dHidden: readonly Float64Array[],
+    last?: StateGradient,
+    reverse = false,
+  ): { readonly inputs: Float64Array[]; readonly initial: StateGradient } {
     const dxs: Float64Array[] = Array.from({ length: steps.length });
-    let carryHidden = new Float64Array(this.hidden);
-    let carryCell = new Float64Array(this.hidden);
+    let carryHidden = last?.hidden.slice() ?? new Float64Array(this.hidden);
+    let carryCell = last?.cell.slice() ?? new Float64Array(this.hidden);
     for (const t of order(steps.length, !reverse)) {
       addInto(carryHidden, dHidden[t]!);
       const back = this.#backwardStep(steps[t]!, carryHidden, carryCell);
@@ -82,7 +101,7 @@ export class Lstm {
       carryHidden = back.dHidden;
       carryCell = back.dCell;
     }
-    return dxs;
+    return { inputs: dxs, initial: { hidden: carryHidden, cell: carryCell } };
   }
 
   #backwardStep(step: LstmStep, dHidden: Float64Array, dCellNext: Float64Array) {

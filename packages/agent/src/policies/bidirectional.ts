@@ -5,7 +5,7 @@ import { Linear } from '../nn/linear.js';
 import { Lstm, type LstmStep } from '../nn/lstm.js';
 import { ParameterSet } from '../nn/parameters.js';
 import type { KeyedRandom } from '../random.js';
-import { checkEpisode, choices, scoreOf, type Episode, type Policy, type Score, type Trajectory } from './policy.js';
+import { checkEpisode, choices, scoreOf, weightAt, type Episode, type Policy, type Score, type Trajectory } from './policy.js';
 
 interface Pass {
   readonly layers: readonly { readonly forward: LstmStep[]; readonly backward: LstmStep[] }[];
@@ -14,6 +14,7 @@ interface Pass {
 }
 
 export class BidirectionalPolicy implements Policy {
+  readonly kind = 'bidirectional';
   readonly parameters: ParameterSet;
   readonly #layers: { readonly forward: Lstm; readonly backward: Lstm }[];
   readonly #head: Linear;
@@ -44,11 +45,11 @@ export class BidirectionalPolicy implements Policy {
     return { actions, ...scoreOf(episode, pass.distributions, actions) };
   }
 
-  accumulate(episode: Episode, actions: readonly number[], scoreWeight: number, entropyWeight: number): Score {
+  accumulate(episode: Episode, actions: readonly number[], scoreWeight: number | readonly number[], entropyWeight: number): Score {
     const pass = this.#forward(episode);
     const perStep = entropyWeight / Math.max(1, choices(episode));
     let gradients = pass.distributions.map((distribution, t) =>
-      this.#head.backward(pass.outputs[t]!, categoricalGradient(distribution, actions[t]!, scoreWeight, perStep)),
+      this.#head.backward(pass.outputs[t]!, categoricalGradient(distribution, actions[t]!, weightAt(scoreWeight, t), perStep)),
     );
     for (let l = this.#layers.length - 1; l >= 0; l--) {
       const { forward, backward } = this.#layers[l]!;

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Adam } from '../nn/adam.js';
 import { ParameterSet } from '../nn/parameters.js';
 import { keyedRandom } from '../random.js';
-import { AutoregressivePolicy } from './autoregressive.js';
+import { AutoregressivePolicy, EncoderDecoderPolicy } from './autoregressive.js';
 import { BidirectionalPolicy } from './bidirectional.js';
 import type { Episode, Policy } from './policy.js';
 
@@ -12,6 +12,7 @@ const sizes = { hidden: 3, layers: 2 };
 const makers: Record<string, () => Policy> = {
   bidirectional: () => new BidirectionalPolicy(stateSize, actions, keyedRandom(1, 'weights'), sizes),
   autoregressive: () => new AutoregressivePolicy(stateSize, actions, keyedRandom(1, 'weights'), { ...sizes, embedding: 2 }),
+  'encoder-decoder': () => new EncoderDecoderPolicy(stateSize, actions, keyedRandom(1, 'weights'), { ...sizes, embedding: 2 }),
 };
 
 const inputs = keyedRandom(2, 'states');
@@ -27,6 +28,14 @@ const episode: Episode = {
   ],
 };
 const taken = [2, 0, 1, 1, 0];
+/** sum_t w_t log pi(a_t | ...): each step's own term is what the log-probability loses when that step is fixed. */
+function weighted(policy: Policy, weights: readonly number[]): number {
+  const whole = policy.accumulate(episode, taken, 0, 0).logProbability;
+  return weights.reduce((sum, weight, t) => {
+    const legal = episode.legal.map((mask, s) => (s === t ? mask.map((_, a) => a === taken[t]) : mask));
+    return sum + weight * (whole - policy.accumulate({ ...episode, legal }, taken, 0, 0).logProbability);
+  }, 0);
+}
 const three = [0, 1, 2];
 const sequences = three.flatMap((a) => [0, 2].flatMap((b) => three.flatMap((d) => three.map((e) => [a, b, 1, d, e]))));
 
@@ -35,31 +44,36 @@ describe.each(Object.entries(makers))('%s policy', (_name, make) => {
     ['log-probability', 1, 0],
     ['entropy', 0, 1],
     ['a mix of both', -0.7, 0.3],
-  ])('gradient of %s equals central differences for every parameter', (_what, scoreWeight, entropyWeight) => {
-    const policy = make();
-    const objective = (): number => {
-      const { logProbability, entropy } = policy.accumulate(episode, taken, 0, 0);
-      return scoreWeight * logProbability + entropyWeight * entropy;
-    };
-    policy.parameters.clearGradients();
-    policy.accumulate(episode, taken, scoreWeight, entropyWeight);
-    const h = 1e-5;
-    let reached = 0;
-    for (const { name, values, gradients } of policy.parameters.matrices) {
-      const analytic = gradients.slice();
-      for (let i = 0; i < values.length; i++) {
-        const value = values[i]!;
-        values[i] = value + h;
-        const above = objective();
-        values[i] = value - h;
-        const numeric = (above - objective()) / (2 * h);
-        values[i] = value;
-        expect(Math.abs(analytic[i]! - numeric), `${name}[${i}]`).toBeLessThan(1e-8);
-        if (analytic[i] !== 0) reached++;
+    ['differently weighted steps', [0.5, -1, 3, 0, 2], 0.3],
+  ] as [string, number | number[], number][])(
+    'gradient of %s equals central differences for every parameter',
+    (_what, scoreWeight, entropyWeight) => {
+      const policy = make();
+      const objective = (): number => {
+        const { logProbability, entropy } = policy.accumulate(episode, taken, 0, 0);
+        const score = typeof scoreWeight === 'number' ? scoreWeight * logProbability : weighted(policy, scoreWeight);
+        return score + entropyWeight * entropy;
+      };
+      policy.parameters.clearGradients();
+      policy.accumulate(episode, taken, scoreWeight, entropyWeight);
+      const h = 1e-5;
+      let reached = 0;
+      for (const { name, values, gradients } of policy.parameters.matrices) {
+        const analytic = gradients.slice();
+        for (let i = 0; i < values.length; i++) {
+          const value = values[i]!;
+          values[i] = value + h;
+          const above = objective();
+          values[i] = value - h;
+          const numeric = (above - objective()) / (2 * h);
+          values[i] = value;
+          expect(Math.abs(analytic[i]! - numeric), `${name}[${i}]`).toBeLessThan(1e-8);
+          if (analytic[i] !== 0) reached++;
+        }
       }
-    }
-    expect(reached).toBeGreaterThan(policy.parameters.size * 0.75);
-  });
+      expect(reached).toBeGreaterThan(policy.parameters.size * 0.75);
+    },
+  );
 
   test('one optimiser step moves every layer (the released code trained only the last)', () => {
     const policy = make();
@@ -106,7 +120,7 @@ describe.each(Object.entries(makers))('%s policy', (_name, make) => {
   });
 });
 
-test('the bidirectional policy lets a layer see the layers after it; the autoregressive one only those before', () => {
+test('bidirectional and encoder-decoder policies let a layer see the layers after it; the autoregressive one only those before', () => {
   const changed: Episode = { ...episode, states: episode.states.map((s, t) => (t === 4 ? s.map((v) => v + 1) : s)) };
   const first = (policy: Policy, e: Episode): number => {
     // Fix every step but the first, so that the log-probability is that of the first step alone.
@@ -115,6 +129,8 @@ test('the bidirectional policy lets a layer see the layers after it; the autoreg
   };
   const bidirectional = makers['bidirectional']!();
   const autoregressive = makers['autoregressive']!();
+  const encoderDecoder = makers['encoder-decoder']!();
+  expect(first(encoderDecoder, changed)).not.toBe(first(encoderDecoder, episode));
   expect(first(bidirectional, changed)).not.toBe(first(bidirectional, episode));
   expect(first(autoregressive, changed)).toBe(first(autoregressive, episode));
 });

@@ -23,6 +23,8 @@ export interface Trajectory extends Score {
 }
 
 export interface Policy {
+  /** Names the network that it is. */
+  readonly kind: string;
   readonly parameters: ParameterSet;
   /** Length of a state vector. */
   readonly stateSize: number;
@@ -30,9 +32,15 @@ export interface Policy {
   readonly actions: number;
   /** Samples one trajectory; `uniform(t)` is the draw in [0, 1) of step t. */
   sample(episode: Episode, uniform: (step: number) => number): Trajectory;
-  /** Adds d/d(theta) of scoreWeight * logProbability + entropyWeight * entropy of `actions` to the gradients. */
-  accumulate(episode: Episode, actions: readonly number[], scoreWeight: number, entropyWeight: number): Score;
+  /**
+   * Adds d/d(theta) of sum_t scoreWeight_t log pi(a_t | ...) + entropyWeight * entropy of `actions` to the gradients; one number is
+   * the weight of every step.
+   */
+  accumulate(episode: Episode, actions: readonly number[], scoreWeight: number | readonly number[], entropyWeight: number): Score;
 }
+
+/** The weight of step t. */
+export const weightAt = (weight: number | readonly number[], t: number): number => (typeof weight === 'number' ? weight : weight[t]!);
 
 /** Refuses an episode that the policy cannot read. */
 export function checkEpisode(policy: Pick<Policy, 'stateSize' | 'actions'>, episode: Episode): void {

@@ -22,7 +22,16 @@ import { choose } from '../workflow/split.js';
 import { defaultViews } from '../workflow/start.js';
 import { finalTraining } from '../workflow/student.js';
 
-const { updates: _updates, rollouts: _rollouts, ...training } = search;
+const {
+  updates: _updates,
+  rollouts: _rollouts,
+  baseline: _baseline,
+  entropyBonus: _entropyBonus,
+  removalPolicy: _removalPolicy,
+  shrinkagePolicy: _shrinkagePolicy,
+  policyFrom: _policyFrom,
+  ...training
+} = search;
 const settings = {
   data,
   classes,
@@ -56,8 +65,16 @@ export const benchRankingCommand = defineCommand({
     const dataset = await openData(values.data, values.classes);
     checkFits(model.spec, dataset);
     const constraints = values.constraint.map(parseConstraint);
-    const { seed, stages, roundTo, prior } = values;
-    const students = sampleStudents(model.spec, { count: values.students, seed, stages, roundTo, prior, constraints });
+    const { seed, stages, roundTo, prior, shrinkageActions } = values;
+    const students = sampleStudents(model.spec, {
+      count: values.students,
+      seed,
+      stages,
+      roundTo,
+      prior,
+      shrinkageActions,
+      constraints,
+    });
     const gpu = await context.openGpu(values.adapter);
     await compileOpSet(gpu);
     const { cheap, full, accuracy } = await judgeTwice(context, gpu, values, dataset, model, students);

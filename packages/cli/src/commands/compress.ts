@@ -5,15 +5,17 @@ import { COMPRESS, VALIDATION_FRACTION } from '../budgets.js';
 import { defineCommand } from '../command.js';
 import type { Configuration } from '../run/record.js';
 import { freeRunPath, refuseExisting } from '../run/run.js';
+import { preset } from '../settings/presets.js';
 import type { Resolved } from '../settings/setting.js';
-import { adapter, classes, data, mean, run, search, std } from '../settings/settings.js';
+import { adapter, classes, data, mean, printConfig, run, search, std } from '../settings/settings.js';
 import { openData } from '../sources/data.js';
 import { modelFor, openSource } from '../sources/model.js';
 import { carryOut } from '../workflow/compress.js';
 import { teacherFile } from '../workflow/onnx.js';
 import { checkConfiguration, createRun, defaultViews } from '../workflow/start.js';
+import { policiesFrom, type Transfer } from '../workflow/transfer.js';
 
-const compressSettings = { data, classes, run, mean, std, ...search, adapter };
+const compressSettings = { data, classes, run, mean, std, preset, printConfig, ...search, adapter };
 
 export const compressCommand = defineCommand({
   name: 'compress',
@@ -26,20 +28,43 @@ export const compressCommand = defineCommand({
     const source = await openSource(context.output, teacherPath);
     const dataset = await openData(values.data, values.classes);
     const teacher = modelFor(context.output, teacherPath, source, values, dataset);
-    const configuration = configurationOf(values, resolve(teacherPath), dataset.train.count);
-    checkConfiguration(configuration, dataset);
+    const transfer = values.policyFrom === undefined ? undefined : await policiesFrom(values.policyFrom);
+    const configuration = configurationOf(values, transfer, resolve(teacherPath), dataset.train.count);
+    checkConfiguration(configuration, dataset, transfer);
+    if (values.printConfig) {
+      context.output.result(configuration, () => `${JSON.stringify(configuration, undefined, 2)}\n`);
+      return;
+    }
     const gpu = await context.openGpu(values.adapter);
     const content = await teacherFile(context, gpu, teacherPath, teacher, dataset, configuration, values);
-    const created = await createRun(folder, 'compress', configuration, dataset, gpu, content);
+    const created = await createRun(folder, 'compress', configuration, dataset, gpu, { teacher: content, transfer });
     context.output.note(`run directory ${created.folder}`);
     await carryOut(context, created, dataset, gpu, true);
   },
 });
 
-function configurationOf(values: Resolved<typeof compressSettings>, teacherPath: string, images: number): Configuration {
-  const { run: _, mean: _mean, std: _std, data: name = '', validation, views, constraint, stages, ...rest } = values;
+function configurationOf(
+  values: Resolved<typeof compressSettings>,
+  transfer: Transfer | undefined,
+  teacherPath: string,
+  images: number,
+): Configuration {
+  const {
+    run: _,
+    mean: _mean,
+    std: _std,
+    preset: _preset,
+    printConfig: _printConfig,
+    data: name = '',
+    validation,
+    views,
+    constraint,
+    stages,
+    ...rest
+  } = values;
   return {
     ...rest,
+    policyFrom: transfer?.source ?? null,
     data: isDatasetName(name) ? name : resolve(name),
     teacher: { kind: 'file', path: teacherPath },
     stages: [...stages],

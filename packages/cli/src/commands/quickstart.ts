@@ -4,12 +4,14 @@ import { defineCommand } from '../command.js';
 import type { Configuration } from '../run/record.js';
 import { freeRunPath, refuseExisting } from '../run/run.js';
 import { text } from '../settings/kinds.js';
+import { preset } from '../settings/presets.js';
 import { withDefault, type Resolved } from '../settings/setting.js';
-import { adapter, classes, data, epochs, learningRate, run, search } from '../settings/settings.js';
+import { adapter, classes, data, epochs, learningRate, printConfig, run, search } from '../settings/settings.js';
 import { openData } from '../sources/data.js';
 import { openNetwork } from '../sources/network.js';
 import { carryOut } from '../workflow/compress.js';
 import { checkConfiguration, createRun, defaultViews } from '../workflow/start.js';
+import { policiesFrom, type Transfer } from '../workflow/transfer.js';
 import { isDatasetName } from '@n2n/trainer';
 import { parameterCount } from '@n2n/trainer/network';
 import { resolve } from 'node:path';
@@ -18,6 +20,8 @@ const quickstartSettings = {
   data: withDefault(data, 'mnist'),
   classes,
   run,
+  preset,
+  printConfig,
   teacher: text({ flags: '--teacher <arch>', about: 'zoo name of the teacher' }, QUICKSTART.teacher),
   teacherEpochs: {
     ...withDefault(epochs, QUICKSTART.teacherEpochs),
@@ -54,18 +58,29 @@ export const quickstartCommand = defineCommand({
     await refuseExisting(folder);
     const dataset = await openData(values.data, values.classes);
     const teacher = await openNetwork(values.teacher, dataset); // an unknown name is refused before the run directory is made
-    const configuration = configurationOf(values, parameterCount(teacher.spec));
-    checkConfiguration(configuration, dataset);
+    const transfer = values.policyFrom === undefined ? undefined : await policiesFrom(values.policyFrom);
+    const configuration = configurationOf(values, transfer, parameterCount(teacher.spec));
+    checkConfiguration(configuration, dataset, transfer);
+    if (values.printConfig) {
+      context.output.result(configuration, () => `${JSON.stringify(configuration, undefined, 2)}\n`);
+      return;
+    }
     const gpu = await context.openGpu(values.adapter);
-    const created = await createRun(folder, 'quickstart', configuration, dataset, gpu);
+    const created = await createRun(folder, 'quickstart', configuration, dataset, gpu, { transfer });
     context.output.note(`run directory ${created.folder}`);
     await carryOut(context, created, dataset, gpu, true);
   },
 });
 
-function configurationOf(values: Resolved<typeof quickstartSettings>, teacherParams: number): Configuration {
+function configurationOf(
+  values: Resolved<typeof quickstartSettings>,
+  transfer: Transfer | undefined,
+  teacherParams: number,
+): Configuration {
   const {
     run: _,
+    preset: _preset,
+    printConfig: _printConfig,
     data: name = 'mnist',
     teacher,
     teacherEpochs,
@@ -78,6 +93,7 @@ function configurationOf(values: Resolved<typeof quickstartSettings>, teacherPar
   } = values;
   return {
     ...rest,
+    policyFrom: transfer?.source ?? null,
     data: isDatasetName(name) ? name : resolve(name),
     teacher: { kind: 'recipe', arch: teacher, epochs: teacherEpochs, batch: QUICKSTART.teacherBatch, learningRate: teacherLearningRate },
     stages: [...stages],

@@ -1,5 +1,6 @@
 // run.json: what a run was started with, so that a resumed one can prove that it is the same.
 import { createHash } from 'node:crypto';
+import { baselineKinds, policyKinds, shrinkageActions } from '@n2n/agent';
 import { z } from 'zod';
 
 const teacherRecipe = z.object({
@@ -10,6 +11,14 @@ const teacherRecipe = z.object({
   learningRate: z.number(),
 });
 const teacherFile = z.object({ kind: z.literal('file'), path: z.string() });
+
+const policySource = z.object({
+  /** The run that the policies are from, as an absolute path. */
+  run: z.string(),
+  /** SHA-256 of policies.msgpack, the run's own copy. */
+  sha256: z.string(),
+  stages: z.array(z.string()),
+});
 
 /** Everything that decides what the run computes. */
 const configurationSchema = z.object({
@@ -24,6 +33,13 @@ const configurationSchema = z.object({
   rollouts: z.int(),
   roundTo: z.int(),
   prior: z.number(),
+  baseline: z.enum(baselineKinds),
+  entropyBonus: z.number(),
+  removalPolicy: z.enum(policyKinds),
+  shrinkagePolicy: z.enum(policyKinds),
+  shrinkageActions: z.enum(shrinkageActions),
+  /** What the policies start from; null for fresh weights. */
+  policyFrom: policySource.nullable(),
   constraint: z.array(z.string()),
   /** Training of a candidate. */
   epochs: z.int(),
@@ -59,8 +75,11 @@ const adapterSchema = z.object({
   software: z.boolean(),
 });
 
+/** Rises with what a record must hold; a run of another format is refused. */
+export const RUN_FORMAT = 2;
+
 export const runRecordSchema = z.object({
-  format: z.literal(1),
+  format: z.literal(RUN_FORMAT),
   command: z.enum(['compress', 'quickstart']),
   createdAt: z.string(),
   versions: z.object({ n2n: z.string(), node: z.string() }),
@@ -73,6 +92,7 @@ export const runRecordSchema = z.object({
 });
 
 export type Configuration = z.infer<typeof configurationSchema>;
+export type PolicySource = z.infer<typeof policySource>;
 export type TeacherRecipe = z.infer<typeof teacherRecipe>;
 export type RunRecord = z.infer<typeof runRecordSchema>;
 

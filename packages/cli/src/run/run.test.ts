@@ -4,7 +4,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { RunInUseError } from '../errors.js';
 import { temporaryFolder } from '../testing/cli.js';
-import { configurationSha256, type Configuration, type RunRecord } from './record.js';
+import { configurationSha256, RUN_FORMAT, type Configuration, type RunRecord } from './record.js';
 import type * as LockModule from './lock.js';
 import { Run } from './run.js';
 
@@ -59,10 +59,16 @@ const configuration: Configuration = {
   finalWeightDecay: 0,
   lambda: 0,
   prior: 0,
+  baseline: 'leave-one-out',
+  entropyBonus: 0,
+  removalPolicy: 'bidirectional',
+  shrinkagePolicy: 'autoregressive',
+  shrinkageActions: 'layer',
+  policyFrom: null,
   adapter: 'any',
 };
 const record: RunRecord = {
-  format: 1,
+  format: RUN_FORMAT,
   command: 'quickstart',
   createdAt: '2025-01-01T00:00:00.000Z',
   versions: { n2n: '0.1.0', node: '20.0.0' },

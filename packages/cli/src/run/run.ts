@@ -5,7 +5,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { loadModel, writeFileAtomic, type Model } from '@n2n/trainer';
 import { InputError, RunInUseError } from '../errors.js';
 import { acquireLock, heldLock, lockContent, type Lock } from './lock.js';
-import { runRecordSchema, sha256, type RunRecord } from './record.js';
+import { RUN_FORMAT, runRecordSchema, sha256, type RunRecord } from './record.js';
 
 const FOLDERS = ['students', 'best'];
 
@@ -22,10 +22,10 @@ export class Run {
   }
 
   /**
-   * Makes the folder with its record, the teacher's file where there is one, and the lock, under another name, and renames it:
+   * Makes the folder with its record, the files that it begins with, and the lock, under another name, and renames it:
    * a folder of this name is always complete. Throws RunInUseError when there is one already.
    */
-  static async create(path: string, record: RunRecord, teacher?: Uint8Array): Promise<Run> {
+  static async create(path: string, record: RunRecord, files: Readonly<Record<string, Uint8Array>> = {}): Promise<Run> {
     const folder = resolve(path);
     await refuseExisting(folder);
     const parent = dirname(folder);
@@ -36,7 +36,7 @@ export class Run {
       const lock = await lockContent();
       for (const name of FOLDERS) await mkdir(join(building, name));
       await writeFile(join(building, 'lock'), lock);
-      if (teacher !== undefined) await writeFileAtomic(join(building, 'teacher.safetensors'), teacher);
+      for (const [name, content] of Object.entries(files)) await writeFileAtomic(join(building, name), content);
       await writeFileAtomic(join(building, 'run.json'), recordText(record));
       await rename(building, folder);
       return new Run(folder, record, heldLock(folder, lock));
@@ -160,6 +160,10 @@ function parseRecord(path: string, text: string): RunRecord {
     json = JSON.parse(text);
   } catch (error) {
     throw new InputError(`${path} is damaged: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const format = typeof json === 'object' && json !== null && 'format' in json ? json.format : undefined;
+  if (typeof format === 'number' && format !== RUN_FORMAT) {
+    throw new InputError(`${path} has format ${format}, this version goes on with ${RUN_FORMAT}; begin a new run`);
   }
   const parsed = runRecordSchema.safeParse(json);
   if (parsed.success) return parsed.data;

@@ -1,5 +1,5 @@
-// Settings: each is declared once and read from the configuration file, the environment and the flags, in rising order of
-// precedence. A bad value is refused with where it came from, what it is and what is needed.
+// Settings: each is declared once and read from a preset, the configuration file, the environment and the flags, in rising
+// order of precedence. A bad value is refused with where it came from, what it is and what is needed.
 import { Option, type Command } from 'commander';
 import type { z } from 'zod';
 import { UsageError } from '../errors.js';
@@ -56,6 +56,8 @@ export interface Sources {
   readonly environment: NodeJS.ProcessEnv;
   /** The configuration file's content and its path, for errors. */
   readonly file?: { readonly path: string; readonly values: Readonly<Record<string, unknown>> };
+  /** Values, parsed already, that take the place of the settings' own defaults. */
+  readonly preset?: Readonly<Record<string, unknown>>;
 }
 
 /** The settings' values. Throws UsageError. */
@@ -64,7 +66,7 @@ export function resolveSettings<S extends Settings>(settings: S, sources: Source
   return Object.fromEntries(resolved) as Resolved<S>;
 }
 
-function resolveOne(key: string, setting: Setting<unknown>, { flags, environment, file }: Sources): unknown {
+function resolveOne(key: string, setting: Setting<unknown>, { flags, environment, file, preset }: Sources): unknown {
   const flag = flags[key];
   if (flag !== undefined) return parse(setting, flag, flagName(key));
   const variable = setting.environment === false ? undefined : environment[variableName(key)];
@@ -72,7 +74,7 @@ function resolveOne(key: string, setting: Setting<unknown>, { flags, environment
   if (variable !== undefined && variable !== '') return parse(setting, variable, `the variable ${variableName(key)}`);
   const stored = file?.values[key];
   if (stored !== undefined) return parse(setting, stored, `"${key}" in ${file?.path}`);
-  return setting.fallback;
+  return preset !== undefined && key in preset ? preset[key] : setting.fallback;
 }
 
 function parse(setting: Setting<unknown>, value: unknown, origin: string): unknown {

@@ -1,4 +1,5 @@
 // The flags that several commands share; each command takes what it needs, with defaults of its own.
+import { baselineKinds, policyKinds, shrinkageActions } from '@n2n/agent';
 import { COMPRESS, TRAIN } from '../budgets.js';
 import { choice, choices, decimal, integer, numbers, optionalInteger, optionalText, text, texts, toggle } from './kinds.js';
 
@@ -44,6 +45,10 @@ export const weightDecay = decimal({ flags: '--weight-decay <x>', about: 'L2 pen
 export const cropPadding = integer({ flags: '--crop-padding <n>', about: 'augmentation: random crop with a border of n pixels' }, 0, 0, 64);
 export const flip = toggle({ flags: '--flip', about: 'augmentation: random horizontal flip' }, false);
 export const out = { ...optionalText({ flags: '--out <file>', about: 'model file to write' }), environment: false as const };
+export const printConfig = {
+  ...toggle({ flags: '--print-config', about: 'print what the run would be started with, as JSON, and stop' }, false),
+  environment: false as const,
+};
 export const run = { ...optionalText({ flags: '--run <folder>', about: 'run directory to create' }), environment: false as const };
 
 export const split = choice({ flags: '--split <name>', about: 'test or train' }, ['test', 'train'], 'test');
@@ -72,7 +77,7 @@ export const search = {
   epochs: integer({ flags: '--epochs <n>', about: "epochs of a candidate's training" }, 1, COMPRESS.epochs, 100_000),
   constraint: texts({
     flags: '--constraint <text>',
-    about: 'a limit that the student must keep, such as "params<=50000"; may be repeated',
+    about: 'a limit that the student must keep, such as "params<=50000" or "latency<=0.5x" (of the teacher\'s); may be repeated',
   }),
   batch: { ...batch, fallback: COMPRESS.batch },
   learningRate: { ...learningRate, about: "candidates' learning rate (Adam)", fallback: COMPRESS.learningRate },
@@ -89,6 +94,38 @@ export const search = {
     { least: 0, most: 10 },
     COMPRESS.prior,
   ),
+  baseline: choice(
+    {
+      flags: '--baseline <name>',
+      about: "what rewards are held against: the update's other rollouts, a moving average, or a learned critic",
+    },
+    baselineKinds,
+    COMPRESS.baseline,
+  ),
+  entropyBonus: decimal(
+    { flags: '--entropy-bonus <x>', about: 'weight of the mean entropy of a decision (nats) beside the reward' },
+    { least: 0, most: 100 },
+    COMPRESS.entropyBonus,
+  ),
+  removalPolicy: choice(
+    { flags: '--removal-policy <name>', about: 'network that decides on layers: bidirectional, autoregressive or encoder-decoder LSTM' },
+    policyKinds,
+    COMPRESS.removalPolicy,
+  ),
+  shrinkagePolicy: choice(
+    { flags: '--shrinkage-policy <name>', about: 'network that decides on sizes' },
+    policyKinds,
+    COMPRESS.shrinkagePolicy,
+  ),
+  shrinkageActions: choice(
+    { flags: '--shrinkage-actions <name>', about: 'one action a layer and attribute, or one a group of coupled channels' },
+    shrinkageActions,
+    COMPRESS.shrinkageActions,
+  ),
+  policyFrom: optionalText({
+    flags: '--policy-from <run>',
+    about: 'start the policies from what those of another run have learned, in place of fresh weights',
+  }),
   subset: integer({ flags: '--subset <n>', about: 'training images that candidates train on; 0 for all' }, 0, COMPRESS.subset),
   validation: optionalInteger(
     { flags: '--validation <n>', about: `training images held out to judge candidates (default: a tenth, at most ${COMPRESS.validation})` },

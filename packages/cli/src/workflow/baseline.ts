@@ -1,13 +1,5 @@
 // The controls of a finished run: the same teacher, data, constraints and training, the student found in another way.
-import {
-  architectureMeasures,
-  parseConstraint,
-  sampleStudents,
-  unconstrainedReward,
-  uniformStudent,
-  violation,
-  type Candidate,
-} from '@n2n/agent';
+import { parseConstraint, sampleStudents, unconstrainedReward, uniformStudent, violation, type Candidate } from '@n2n/agent';
 import { compileOpSet, type Gpu } from '@n2n/kernels';
 import type { Dataset } from '@n2n/trainer';
 import { parameterCount, specHash } from '@n2n/trainer/network';
@@ -16,6 +8,7 @@ import { UsageError } from '../errors.js';
 import { count } from '../output/format.js';
 import type { Run } from '../run/run.js';
 import { figuresOf } from './compress.js';
+import { batchAsked, limitsOf, measuresOf } from './limits.js';
 import { withMaterial, type Material } from './material.js';
 import { withImages } from './network.js';
 import { lastQuarter, type ControlResult, type Result } from './result.js';
@@ -54,21 +47,31 @@ export async function runControl(
           control === 'random' ? await randomSearch(context, gpu, run, material, result.candidates) : narrowed(material, result);
         // Uniform scaling is the architecture alone; L1 pruning is the same widths with the teacher's channels.
         const init = control === 'uniform' ? 'random' : control === 'l1' ? 'inherit' : configuration.init;
-        return { found: student, trained: await trainStudent(context, gpu, run, material, [student.candidate], init, path) };
+        const { model, accuracy } = await trainStudent(context, gpu, run, material, [student.candidate], init, path);
+        const batch = batchAsked(configuration.constraint.map(parseConstraint), material.model.spec);
+        return { found: student, trained: { model, accuracy, batch } };
       },
     ),
   );
   const figures = await withImages(gpu, dataset.test, dataset, (images) =>
-    figuresOf(context, gpu, trained.model, images, path, trained.accuracy),
+    figuresOf(context, gpu, trained.model, images, path, { accuracy: trained.accuracy, batch: trained.batch }),
   );
   return { ...figures, control, candidates: found.rewards.length, meanReward: lastQuarter(found.rewards) };
 }
 
 /** As many candidates as the search trained, drawn from its space among those that keep the limits on the architecture. */
 async function randomSearch(context: Context, gpu: Gpu, run: Run, material: Material, candidates: number): Promise<Found> {
-  const { seed, stages, roundTo, prior, constraint } = run.record.configuration;
+  const { seed, stages, roundTo, prior, shrinkageActions, constraint } = run.record.configuration;
   const constraints = constraint.map(parseConstraint);
-  const drawn = sampleStudents(material.model.spec, { count: candidates, seed, stages, roundTo, prior, constraints });
+  const drawn = sampleStudents(material.model.spec, {
+    count: candidates,
+    seed,
+    stages,
+    roundTo,
+    prior,
+    shrinkageActions,
+    constraints,
+  });
   context.output.note(`baseline: random search, ${count(drawn.length)} candidates`);
   await compileOpSet(gpu);
   const progress = context.output.progress('baseline', 'candidates');
@@ -77,10 +80,15 @@ async function randomSearch(context: Context, gpu: Gpu, run: Run, material: Mate
     onProgress: (first, size, training) => progress.update(candidatesDone(first, size, training), drawn.length),
   });
   const teacher = { params: parameterCount(material.model.spec), accuracy: material.accuracy };
-  const judged = drawn.map((candidate, i) => {
-    const measures = { ...architectureMeasures(candidate.spec), accuracy: outcomes[i]!.accuracy };
-    return { candidate, reward: unconstrainedReward(measures, teacher), missed: violation(constraints, measures) };
-  });
+  const limits = await limitsOf(gpu, material, constraints);
+  const judged: { readonly candidate: Candidate; readonly reward: number; readonly missed: number }[] = [];
+  for (const [i, candidate] of drawn.entries()) {
+    const { accuracy, failure } = outcomes[i]!;
+    // What could not be trained may not fit on the device.
+    const measures = await measuresOf(gpu, material, failure === undefined ? constraints : [], candidate.spec, accuracy);
+    const missed = failure === undefined ? violation(limits, measures) : Infinity;
+    judged.push({ candidate, reward: unconstrainedReward(measures, teacher), missed });
+  }
   const best = judged.reduce((a, b) => (b.missed < a.missed || (b.missed === a.missed && b.reward > a.reward) ? b : a));
   return { candidate: best.candidate, rewards: judged.map(({ reward }) => reward) };
 }

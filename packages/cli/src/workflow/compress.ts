@@ -1,19 +1,20 @@
 // A run from beginning to end, or from where it stopped: data, teacher, logits, search, student, figures (DESIGN section 2).
 import { stat } from 'node:fs/promises';
-import { parseConstraint, type FinishedStudent } from '@n2n/agent';
+import { architectureMeasures, describeMiss, parseConstraint, type FinishedStudent } from '@n2n/agent';
 import { DeviceLostError, type Gpu } from '@n2n/kernels';
 import { foldBatchNorm, Parameters, type Dataset, type DeviceImages, type Model } from '@n2n/trainer';
-import { macs, modelBytes, parameterCount, specHash } from '@n2n/trainer/network';
+import { specHash } from '@n2n/trainer/network';
 import { performance } from 'node:perf_hooks';
 import type { Context } from '../context.js';
 import { GoalError, InterruptedError } from '../errors.js';
 import { adapterRecord } from '../output/adapter.js';
 import type { Run } from '../run/run.js';
 import { checkSameAdapter } from '../run/same.js';
+import { batchAsked } from './limits.js';
 import { withMaterial } from './material.js';
 import { evaluateOn, latencyOf, withImages } from './network.js';
-import { isMet, lastQuarter, readableResult, type NetworkResult, type Result } from './result.js';
 import { exportStudent } from './onnx.js';
+import { judgeConstraints, lastQuarter, paretoOf, readableResult, type NetworkResult, type Result } from './result.js';
 import { searchStudents, type SearchOutcome } from './search.js';
 import { allIndices } from './split.js';
 import { trainStudent } from './student.js';
@@ -55,7 +56,7 @@ async function holdsWork(run: Run): Promise<boolean> {
 
 /** The result's table was printed; this says by the exit code that the student is not what was asked for. */
 export function throwIfMissed({ constraints, student }: Result): void {
-  const missed = constraints.filter(({ met }) => !met).map(({ text }) => text);
+  const missed = constraints.filter(({ met }) => !met).map(describeMiss);
   if (missed.length === 0) return;
   throw new GoalError(
     `the best student (${student.params} parameters, ${student.macs} MACs, validation accuracy ${student.validationAccuracy}) does not keep ` +
@@ -83,11 +84,15 @@ async function attemptRun(context: Context, run: Run, dataset: Dataset, gpu: Gpu
   const searched = await withImages(gpu, dataset.train, dataset, (images) => searchAndTrain(context, gpu, run, dataset, images));
   const { model, student, search, teacherValidation, studentValidation } = searched;
   context.output.note(`measuring on the ${dataset.test.count} test images`);
-  const figures = await withImages(gpu, dataset.test, dataset, async (images) => ({
-    teacher: await figuresOf(context, gpu, model, images, run.path('teacher.safetensors'), teacherValidation),
-    student: await figuresOf(context, gpu, student, images, run.path('best', 'student.safetensors'), studentValidation),
-  }));
   const { seed, data, constraint } = run.record.configuration;
+  const batch = batchAsked(constraint.map(parseConstraint), model.spec);
+  const figures = await withImages(gpu, dataset.test, dataset, async (images) => ({
+    teacher: await figuresOf(context, gpu, model, images, run.path('teacher.safetensors'), { accuracy: teacherValidation, batch }),
+    student: await figuresOf(context, gpu, student, images, run.path('best', 'student.safetensors'), {
+      accuracy: studentValidation,
+      batch,
+    }),
+  }));
   return {
     run: run.folder,
     seed,
@@ -97,9 +102,10 @@ async function attemptRun(context: Context, run: Run, dataset: Dataset, gpu: Gpu
     accuracyDropPoints: 100 * (figures.teacher.accuracy - figures.student.accuracy),
     candidates: search.counts.trained,
     counts: search.counts,
+    pareto: paretoOf(search.finished),
     meanReward: lastQuarter(search.finished.map(({ merit }) => merit)) ?? 0,
     controls: [],
-    constraints: constraint.map((text) => ({ text, met: isMet(parseConstraint(text), figures.student, modelBytes(student.spec)) })),
+    constraints: judgeConstraints(constraint, figures.teacher, figures.student),
     elapsedSeconds: (performance.now() - started) / 1000,
     pipelinesCompiled: gpu.statistics.pipelinesCompiled,
     pipelinesCompiledAtFirstCandidate: search.pipelinesAtFirst,
@@ -161,7 +167,8 @@ export async function figuresOf(
   model: Model,
   images: DeviceImages,
   path: string,
-  validationAccuracy: number,
+  /** `accuracy`: on the validation images; `batch`: of the latency of a batch, where that is asked for. */
+  validation: { readonly accuracy: number; readonly batch: number | undefined },
 ): Promise<NetworkResult> {
   const { spec, preprocessing } = model;
   const parameters = await Parameters.create(gpu, spec, model.weights);
@@ -169,17 +176,24 @@ export async function figuresOf(
   const deployed = await Parameters.create(gpu, folded.spec, folded.weights);
   try {
     const { accuracy, loss } = await evaluateOn(gpu, parameters, images, preprocessing, allIndices(images.count), context.signal);
-    const { medianMs } = await latencyOf(gpu, deployed, images, preprocessing);
+    const latencyMs = await latencyOf(gpu, deployed, images, preprocessing);
+    const { batch } = validation;
+    const batchLatencyMs = batch === undefined ? null : await latencyOf(gpu, deployed, images, preprocessing, batch);
+    const { params, macs, bytes, activationBytes, energyMicrojoules } = architectureMeasures(spec);
     const { size } = await stat(path);
     return {
       name: spec.name,
       hash: specHash(spec),
-      params: parameterCount(spec),
-      macs: macs(spec),
+      params,
+      macs,
       accuracy,
       loss,
-      validationAccuracy,
-      latencyMs: medianMs,
+      validationAccuracy: validation.accuracy,
+      latencyMs,
+      batchLatencyMs,
+      tensorBytes: bytes,
+      activationBytes,
+      energyMicrojoules,
       fileBytes: size,
       files: [{ format: 'safetensors', path, bytes: size }, ...(await onnxBeside(path))],
     };

@@ -14,7 +14,6 @@ import {
   type Augmentation,
   type Dataset,
   type Evaluation,
-  type Latency,
   type Preprocessing,
   type Split,
   type TeacherTable,
@@ -97,11 +96,17 @@ export async function evaluateOn(
   }
 }
 
-/** Latency of one image at a time. */
-export async function latencyOf(gpu: Gpu, parameters: Parameters, images: DeviceImages, preprocessing: Preprocessing): Promise<Latency> {
-  const feed = await evaluationFeed(gpu, images, preprocessing, 1, 1);
+/** Median milliseconds of `batch` images at a time. */
+export async function latencyOf(
+  gpu: Gpu,
+  parameters: Parameters,
+  images: DeviceImages,
+  preprocessing: Preprocessing,
+  batch = 1,
+): Promise<number> {
+  const feed = await evaluationFeed(gpu, images, preprocessing, batch, batch);
   try {
-    return await measureLatency(gpu, parameters, feed);
+    return (await measureLatency(gpu, parameters, feed)).medianMs;
   } finally {
     await feed.destroy();
   }

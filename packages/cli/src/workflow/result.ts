@@ -1,5 +1,15 @@
 // result.json and the table that ends a run.
-import type { Constraint } from '@n2n/agent';
+import {
+  describeMiss,
+  limitsFor,
+  metrics,
+  paretoFront,
+  parseConstraint,
+  verdicts,
+  type FinishedStudent,
+  type Measures,
+  type Verdict,
+} from '@n2n/agent';
 import { z } from 'zod';
 import { bytes, count, duration, magnitude, milliseconds, percent, times } from '../output/format.js';
 import { table } from '../output/table.js';
@@ -16,6 +26,13 @@ const networkSchema = z.object({
   validationAccuracy: z.number(),
   /** Median of one image at a time on this adapter. */
   latencyMs: z.number(),
+  /** Median of `latencyBatch` images at once; null unless a constraint asks for it. */
+  batchLatencyMs: z.number().nullable(),
+  /** Bytes of the tensors as float32; peak of the activations at batch 1. */
+  tensorBytes: z.number(),
+  activationBytes: z.number(),
+  /** Of one image, by the model that docs/constraints.md states. */
+  energyMicrojoules: z.number(),
   fileBytes: z.number(),
   files: z.array(z.object({ format: z.string(), path: z.string(), bytes: z.number() })),
 });
@@ -42,7 +59,34 @@ export const resultSchema = z.object({
   /** Students trained in the search. */
   candidates: z.number(),
   counts: z.object({ sampled: z.number(), trained: z.number(), repeated: z.number(), degenerate: z.number(), ruledOut: z.number() }),
-  constraints: z.array(z.object({ text: z.string(), met: z.boolean() })),
+  constraints: z.array(
+    z.object({
+      text: z.string(),
+      met: z.boolean(),
+      /** In the metric's unit; of a multiple of the teacher's figure, with the teacher as measured at the end of the run. */
+      limit: z.number(),
+      /** The student's, of its file; accuracy is that on the validation images, as in the search. */
+      figure: z.number().nullable(),
+      /** How far beyond the limit, as a fraction of it. */
+      missedBy: z.number().nullable(),
+      metric: z.enum(metrics),
+    }),
+  ),
+  /** Candidates that no other one beats in parameters, speed and validation accuracy at once, from small to large. */
+  pareto: z.object({
+    /** What stands for speed: latencies when they were measured, else multiply-adds. */
+    speed: z.enum(['latencyMs', 'macs']),
+    students: z.array(
+      z.object({
+        hash: z.string(),
+        params: z.number(),
+        macs: z.number(),
+        latencyMs: z.number().nullable(),
+        /** Fraction of the validation images, after a candidate's training. */
+        accuracy: z.number(),
+      }),
+    ),
+  }),
   /** Of the last quarter of the candidates trained: mean reward R_c R_a. */
   meanReward: z.number(),
   /** By n2n baseline. */
@@ -66,20 +110,54 @@ export function lastQuarter(values: readonly number[]): number | null {
   return values.length === 0 ? null : last.reduce((sum, value) => sum + value, 0) / last.length;
 }
 
-/** Whether the finished student keeps a limit; its accuracy is that on the validation images, as in the search. */
-export function isMet({ metric, limit }: Constraint, { params, macs, validationAccuracy }: NetworkResult, tensorBytes: number): boolean {
-  switch (metric) {
-    case 'params':
-      return params <= limit;
-    case 'macs':
-      return macs <= limit;
-    case 'bytes':
-      return tensorBytes <= limit;
-    case 'accuracy':
-      return validationAccuracy >= limit;
-    default:
-      return metric satisfies never;
-  }
+/** The figures that constraints are about; accuracy on the validation images. */
+function measuresOf(network: NetworkResult): Measures {
+  const { params, macs, tensorBytes, activationBytes, energyMicrojoules, validationAccuracy, latencyMs, batchLatencyMs } = network;
+  return { params, macs, bytes: tensorBytes, activationBytes, energyMicrojoules, accuracy: validationAccuracy, latencyMs, batchLatencyMs };
+}
+
+/** The constraints held against the finished student, both networks as they were measured at the end. */
+export function judgeConstraints(texts: readonly string[], teacher: NetworkResult, student: NetworkResult): Verdict[] {
+  return verdicts(limitsFor(texts.map(parseConstraint), measuresOf(teacher)), measuresOf(student));
+}
+
+/** The trade-offs among a search's candidates. */
+export function paretoOf(finished: readonly FinishedStudent[]): Result['pareto'] {
+  const { speed, students } = paretoFront(finished);
+  return {
+    speed,
+    students: students.map(({ hash, measures: { params, macs, latencyMs, accuracy } }) => ({
+      hash,
+      params,
+      macs,
+      latencyMs: latencyMs ?? null,
+      accuracy,
+    })),
+  };
+}
+
+/** Rows of the trade-offs that people are shown: the ends, and what lies evenly between. */
+const SHOWN = 5;
+
+function readablePareto({ speed, students }: Result['pareto']): string {
+  if (students.length < 2) return '';
+  const rowCount = Math.min(SHOWN, students.length);
+  const shown = Array.from({ length: rowCount }, (_, i) => students[Math.round((i * (students.length - 1)) / (rowCount - 1))]!);
+  const rows = shown.map(({ hash, params, macs, latencyMs, accuracy }) => [
+    hash.slice(0, 12),
+    count(params),
+    speed === 'macs' || latencyMs === null ? magnitude(macs) : milliseconds(latencyMs),
+    percent(accuracy),
+  ]);
+  const columns = [
+    { title: 'trade-offs' },
+    { title: 'parameters', align: 'right' },
+    { title: speed === 'macs' ? 'MACs' : 'latency', align: 'right' },
+    { title: 'validation', align: 'right' },
+  ] as const;
+  const more =
+    students.length > shown.length ? `${shown.length} of the ${students.length} that no other candidate beats in all three\n` : '';
+  return `\n${table(columns, rows)}${more}\n`;
 }
 
 /** The teacher beside the student, and what to try next. */
@@ -122,10 +200,10 @@ export function readableResult(result: Result): string {
     { title: 'student', align: 'right' },
     { title: '', align: 'right' },
   ] as const;
-  const missed = result.constraints.filter(({ met }) => !met).map(({ text }) => text);
+  const missed = result.constraints.filter(({ met }) => !met).map(describeMiss);
   const [file] = student.files;
   return (
-    `${table(columns, rows)}\n` +
+    `${table(columns, rows)}\n${readablePareto(result.pareto)}` +
     `${count(result.candidates)} candidates trained in ${duration(result.elapsedSeconds)}, all of it in ${result.run}\n` +
     (missed.length === 0 ? '' : `not reached: ${missed.join(', ')}\n`) +
     (result.controls.length === 0 ? '' : `\n${readableControls(result)}`) +

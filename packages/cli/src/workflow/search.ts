@@ -9,6 +9,9 @@ import {
   type Evaluate,
   type FinishedStudent,
   type Journal,
+  type LatencyMeasures,
+  type Outcome,
+  type SearchOptions,
   type SearchResult,
 } from '@n2n/agent';
 import { compileOpSet, type Gpu } from '@n2n/kernels';
@@ -22,14 +25,16 @@ import {
   type JudgeOptions,
   type TrainingProgress,
 } from '@n2n/trainer';
-import { parameterCount } from '@n2n/trainer/network';
+import { parameterCount, type NetworkSpec } from '@n2n/trainer/network';
 import type { Context } from '../context.js';
 import { count, percent } from '../output/format.js';
 import type { Progress } from '../output/progress.js';
 import type { Configuration } from '../run/record.js';
 import type { Run } from '../run/run.js';
+import { latenciesAsked } from './limits.js';
 import type { Material } from './material.js';
 import { scheduleOf } from './optimiser.js';
+import { policiesOf } from './transfer.js';
 
 /** What the training of a candidate depends on besides the material. */
 export type CandidateOptions = Pick<
@@ -60,6 +65,26 @@ export async function searchStudents(context: Context, gpu: Gpu, run: Run, mater
   }
 }
 
+/** The agent's options that a configuration stands for. Throws ConfigurationError for a constraint that is none. */
+export function searchOptions(configuration: Configuration): Partial<SearchOptions> & Pick<SearchOptions, 'constraints'> {
+  const { seed, stages, updates, rollouts, roundTo, prior, constraint } = configuration;
+  const { baseline, entropyBonus, removalPolicy, shrinkagePolicy, shrinkageActions } = configuration;
+  return {
+    seed,
+    stages,
+    updates,
+    rollouts,
+    roundTo,
+    prior,
+    baseline,
+    entropyBonus,
+    removalPolicy,
+    shrinkagePolicy,
+    shrinkageActions,
+    constraints: constraint.map(parseConstraint),
+  };
+}
+
 async function searchWith(
   context: Context,
   gpu: Gpu,
@@ -68,9 +93,12 @@ async function searchWith(
   trainer: CandidateTrainer,
   journal: Journal,
 ): Promise<SearchOutcome> {
-  const { seed, stages, updates, rollouts, roundTo, prior, constraint } = run.record.configuration;
+  const options = searchOptions(run.record.configuration);
+  const { constraints } = options;
   const view = new SearchView(context, run.record.configuration);
   const pipelines: { first: number | null; last: number | null } = { first: null, last: null };
+  const { model } = material;
+  const latencies = (spec: NetworkSpec): Promise<LatencyMeasures> => latenciesAsked(gpu, material, constraints, spec);
   const evaluate: Evaluate = async (candidates) => {
     pipelines.first ??= gpu.statistics.pipelinesCompiled;
     const outcomes = await trainer.judge(candidates, {
@@ -80,17 +108,19 @@ async function searchWith(
     });
     pipelines.last = gpu.statistics.pipelinesCompiled;
     for (const { hash, spec } of candidates) await run.writeJson(`students/${hash}.json`, spec);
-    return outcomes;
+    const measured: Outcome[] = [];
+    for (const [i, outcome] of outcomes.entries()) {
+      // What could not be trained may not fit on the device; its accuracy is 0 anyway.
+      const failed = outcome.failure !== undefined;
+      measured.push({ ...outcome, ...(failed ? { latencyMs: null, batchLatencyMs: null } : await latencies(candidates[i]!.spec)) });
+    }
+    return measured;
   };
+  const policies = await policiesOf(run);
   const result = await runSearch({
-    teacher: { spec: material.model.spec, accuracy: material.accuracy },
-    seed,
-    stages,
-    updates,
-    rollouts,
-    roundTo,
-    prior,
-    constraints: constraint.map(parseConstraint),
+    teacher: { spec: model.spec, accuracy: material.accuracy, measureLatency: () => latencies(model.spec) },
+    ...options,
+    ...(policies === undefined ? {} : { policies }),
     evaluate,
     journal,
     snapshot: fileSnapshot(run.path('state.msgpack')),

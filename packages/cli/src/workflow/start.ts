@@ -1,23 +1,25 @@
 // Starting a run: everything that can be refused is refused before the run directory is made.
 import type { Gpu } from '@n2n/kernels';
-import { parseConstraint } from '@n2n/agent';
+import { checkSearch } from '@n2n/agent';
 import type { Dataset } from '@n2n/trainer';
 import { COMPRESS } from '../budgets.js';
 import { UsageError } from '../errors.js';
 import { adapterRecord } from '../output/adapter.js';
-import { configurationSha256, sha256, type Configuration, type RunRecord } from '../run/record.js';
+import { configurationSha256, RUN_FORMAT, sha256, type Configuration, type RunRecord } from '../run/record.js';
 import { Run } from '../run/run.js';
 import { VERSION } from '../version.js';
+import { searchOptions } from './search.js';
 import { checkBatch, choose, divide } from './split.js';
+import { POLICIES_FILE, type Transfer } from './transfer.js';
 
 /** How many views an image gets when --views does not say. */
 export const defaultViews = ({ cropPadding, flip }: { cropPadding: number; flip: boolean }): number =>
   cropPadding > 0 || flip ? COMPRESS.views : 0;
 
 /** Throws what the search would throw later: UsageError, SelectionError, ConfigurationError. */
-export function checkConfiguration(configuration: Configuration, dataset: Dataset): void {
-  const { constraint, validation, subset, seed, batch, views, cropPadding, flip } = configuration;
-  for (const text of constraint) parseConstraint(text);
+export function checkConfiguration(configuration: Configuration, dataset: Dataset, transfer?: Transfer): void {
+  const { validation, subset, seed, batch, views, cropPadding, flip } = configuration;
+  checkSearch(searchOptions(configuration), transfer?.policies);
   if (views > 0 && cropPadding === 0 && !flip) {
     throw new UsageError(
       `--views got ${views}, but without augmentation every view is the image itself; it needs --crop-padding or --flip, or 0`,
@@ -35,10 +37,11 @@ export async function createRun(
   configuration: Configuration,
   dataset: Dataset,
   gpu: Gpu,
-  teacher?: Uint8Array,
+  files: { readonly teacher?: Uint8Array; readonly transfer?: Transfer | undefined } = {},
 ): Promise<Run> {
+  const { teacher, transfer } = files;
   const record: RunRecord = {
-    format: 1,
+    format: RUN_FORMAT,
     command,
     createdAt: new Date().toISOString(),
     versions: { n2n: VERSION, node: process.versions.node },
@@ -48,5 +51,8 @@ export async function createRun(
     configuration,
     configurationSha256: configurationSha256(configuration),
   };
-  return Run.create(path, record, teacher);
+  return Run.create(path, record, {
+    ...(teacher === undefined ? {} : { 'teacher.safetensors': teacher }),
+    ...(transfer === undefined ? {} : { [POLICIES_FILE]: transfer.content }),
+  });
 }

@@ -1,5 +1,5 @@
 // A chosen student: trained fully on labels and the teacher's logits, saved, and read again before anything is claimed of it.
-import { architectureMeasures, parseConstraint, unconstrainedReward, violation, type Candidate } from '@n2n/agent';
+import { parseConstraint, unconstrainedReward, violation, type Candidate } from '@n2n/agent';
 import type { Gpu } from '@n2n/kernels';
 import {
   DivergedError,
@@ -16,6 +16,7 @@ import type { Context } from '../context.js';
 import { count } from '../output/format.js';
 import type { Configuration } from '../run/record.js';
 import type { Run } from '../run/run.js';
+import { limitsOf, measuresOf } from './limits.js';
 import type { Material } from './material.js';
 import { scheduleOf } from './optimiser.js';
 import { candidateSettings, judgeCandidates } from './search.js';
@@ -62,12 +63,14 @@ export async function trainStudent(
   const outcomes = await trainFully(context, gpu, configuration, material, finalists, init);
   const teacher = { params: parameterCount(material.model.spec), accuracy: material.accuracy };
   const constraints = constraint.map(parseConstraint);
-  const trained = finalists.flatMap(({ spec }, i) => {
+  const limits = await limitsOf(gpu, material, constraints);
+  const trained = [];
+  for (const [i, { spec }] of finalists.entries()) {
     const { weights, accuracy } = outcomes[i]!;
-    const measures = { ...architectureMeasures(spec), accuracy };
-    const missed = violation(constraints, measures);
-    return weights === undefined ? [] : [{ spec, weights, accuracy, missed, merit: unconstrainedReward(measures, teacher) }];
-  });
+    if (weights === undefined) continue;
+    const measures = await measuresOf(gpu, material, constraints, spec, accuracy);
+    trained.push({ spec, weights, accuracy, missed: violation(limits, measures), merit: unconstrainedReward(measures, teacher) });
+  }
   const [first, ...others] = trained;
   if (first === undefined)
     throw new DivergedError(outcomes.find(({ failure }) => failure !== undefined)?.failure ?? 'no finalist was trained');
