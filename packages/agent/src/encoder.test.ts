@@ -1,8 +1,9 @@
-import { nodeTypes, zooSpec } from '@n2n/trainer/network';
+import { nodeTypes, parseSpec, zooSpec } from '@n2n/trainer/network';
 import { expect, test } from 'vitest';
 import { encodeLayers, LAYER_STATE_SIZE } from './encoder.js';
 
-const types = [...nodeTypes.keys()];
+/** Types with a position of their own; the others share one of these. */
+const types = ['add', 'average-pool', 'batch-norm', 'conv2d', 'dropout', 'flatten', 'global-average-pool', 'linear', 'max-pool', 'relu'];
 const spec = zooSpec('resnet18', { channels: 3, height: 32, width: 32, classes: 10 });
 const states = encodeLayers(spec);
 const row = (id: string): number[] => [...states[spec.nodes.findIndex((node) => node.id === id)]!];
@@ -16,6 +17,21 @@ test('one row a layer, its type one-hot', () => {
     expect(hot.reduce((a, b) => a + b)).toBe(1);
     expect(types[hot.indexOf(1)]).toBe(spec.nodes[t]!.type);
   }
+});
+
+test('every node type has a position: activations share one, and so do joins', () => {
+  expect(LAYER_STATE_SIZE).toBe(types.length + 6);
+  const nodes = [
+    { id: 'a', type: 'conv2d', attributes: { filters: 3, kernel: 1 } },
+    ...['relu6', 'silu', 'hard-swish', 'leaky-relu', 'sigmoid', 'hard-sigmoid'].map((type) => ({ id: type, type })),
+    { id: 'multiply', type: 'multiply', inputs: ['a', 'hard-sigmoid'] },
+    { id: 'concat', type: 'concat', inputs: ['multiply', 'relu6'] },
+    { id: 'pool', type: 'global-average-pool', inputs: ['concat'] },
+  ];
+  const small = parseSpec({ input: { channels: 3, height: 4, width: 4 }, classes: 6, nodes });
+  const positions = encodeLayers(small).map((state) => types[[...state].slice(0, types.length).indexOf(1)]);
+  expect(positions).toEqual(['conv2d', ...new Array<string>(6).fill('relu'), 'add', 'add', 'global-average-pool']);
+  expect([...nodeTypes.keys()]).toHaveLength(types.length + 8);
 });
 
 test('sizes are log-scaled and stay near 0 .. 1', () => {

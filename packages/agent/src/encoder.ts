@@ -3,8 +3,14 @@
 import { analyse, channelsOf, nodeTypes, type AttributeValue, type NetworkSpec } from '@n2n/trainer/network';
 import { findSkips } from './skips.js';
 
+/** Types that a policy need not tell apart share the position of one: activations, and what joins branches. */
+const SHARED: ReadonlyMap<string, string> = new Map([
+  ...['relu6', 'leaky-relu', 'silu', 'hard-swish', 'sigmoid', 'hard-sigmoid'].map((type): [string, string] => [type, 'relu']),
+  ...['concat', 'multiply'].map((type): [string, string] => [type, 'add']),
+]);
+
 /** Node types in the order of their one-hot positions. */
-const TYPES: readonly string[] = [...nodeTypes.keys()];
+const TYPES: readonly string[] = [...nodeTypes.keys()].filter((type) => !SHARED.has(type));
 
 /** Changes with whatever a feature means: a policy that learned under another one cannot read these states. */
 export const encoderVersion = `layers/1 ${TYPES.join(',')}`;
@@ -24,7 +30,7 @@ export function encodeLayers(spec: NetworkSpec): Float64Array[] {
     const own = (index + 1) / spec.nodes.length;
     const place = places.get(node.id) ?? { start: own, end: own };
     const state = new Float64Array(LAYER_STATE_SIZE);
-    state[TYPES.indexOf(node.type)] = 1;
+    state[TYPES.indexOf(SHARED.get(node.type) ?? node.type)] = 1;
     state.set(
       [
         logMean(kernel) / WINDOW_SCALE,

@@ -1,34 +1,33 @@
 // n2n compress TEACHER --data D: searches for a small student of a trained network and trains it.
-import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
-import { isDatasetName, loadModel } from '@n2n/trainer';
+import { isDatasetName } from '@n2n/trainer';
 import { COMPRESS, VALIDATION_FRACTION } from '../budgets.js';
 import { defineCommand } from '../command.js';
 import type { Configuration } from '../run/record.js';
 import { freeRunPath, refuseExisting } from '../run/run.js';
 import { preset } from '../settings/presets.js';
 import type { Resolved } from '../settings/setting.js';
-import { adapter, classes, data, printConfig, run, search } from '../settings/settings.js';
+import { adapter, classes, data, mean, printConfig, run, search, std } from '../settings/settings.js';
 import { openData } from '../sources/data.js';
-import { checkFits } from '../sources/network.js';
+import { modelFor, openSource } from '../sources/model.js';
 import { carryOut } from '../workflow/compress.js';
+import { teacherFile } from '../workflow/onnx.js';
 import { checkConfiguration, createRun, defaultViews } from '../workflow/start.js';
 import { policiesFrom, type Transfer } from '../workflow/transfer.js';
 
-const compressSettings = { data, classes, run, preset, printConfig, ...search, adapter };
+const compressSettings = { data, classes, run, mean, std, preset, printConfig, ...search, adapter };
 
 export const compressCommand = defineCommand({
   name: 'compress',
   about: 'searches for a much smaller student of a trained network, trains it and writes a run directory',
-  arguments: [{ name: '<teacher>', about: 'a .safetensors model, as n2n train writes it' }],
+  arguments: [{ name: '<teacher>', about: 'a .safetensors model, as n2n train writes it, or an .onnx model of another tool' }],
   settings: compressSettings,
   async run(context, values, [teacherPath = '']) {
-    const folder = values.run ?? (await freeRunPath(basename(teacherPath, '.safetensors')));
+    const folder = values.run ?? (await freeRunPath(basename(teacherPath).replace(/\.(safetensors|onnx)$/i, '')));
     await refuseExisting(folder);
-    const teacher = await loadModel(teacherPath);
-    const content = await readFile(teacherPath);
+    const source = await openSource(context.output, teacherPath);
     const dataset = await openData(values.data, values.classes);
-    checkFits(teacher.spec, dataset);
+    const teacher = modelFor(context.output, teacherPath, source, values, dataset);
     const transfer = values.policyFrom === undefined ? undefined : await policiesFrom(values.policyFrom);
     const configuration = configurationOf(values, transfer, resolve(teacherPath), dataset.train.count);
     checkConfiguration(configuration, dataset, transfer);
@@ -37,6 +36,7 @@ export const compressCommand = defineCommand({
       return;
     }
     const gpu = await context.openGpu(values.adapter);
+    const content = await teacherFile(context, gpu, teacherPath, teacher, dataset, configuration, values);
     const created = await createRun(folder, 'compress', configuration, dataset, gpu, { teacher: content, transfer });
     context.output.note(`run directory ${created.folder}`);
     await carryOut(context, created, dataset, gpu, true);
@@ -49,7 +49,19 @@ function configurationOf(
   teacherPath: string,
   images: number,
 ): Configuration {
-  const { run: _, preset: _preset, printConfig: _printConfig, data: name = '', validation, views, constraint, stages, ...rest } = values;
+  const {
+    run: _,
+    mean: _mean,
+    std: _std,
+    preset: _preset,
+    printConfig: _printConfig,
+    data: name = '',
+    validation,
+    views,
+    constraint,
+    stages,
+    ...rest
+  } = values;
   return {
     ...rest,
     policyFrom: transfer?.source ?? null,

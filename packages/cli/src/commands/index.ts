@@ -4,6 +4,7 @@ import { baselineCommand } from './baseline.js';
 import { benchOpsCommand, benchStepCommand } from './bench.js';
 import { benchRankingCommand } from './bench-ranking.js';
 import { compressCommand } from './compress.js';
+import { convertCommand } from './convert.js';
 import { doctorCommand } from './doctor.js';
 import { evalCommand } from './eval.js';
 import { inspectCommand } from './inspect.js';
@@ -22,6 +23,7 @@ export const commands: readonly CommandDeclaration[] = [
   baselineCommand,
   evalCommand,
   inspectCommand,
+  convertCommand,
   doctorCommand,
   benchOpsCommand,
   benchStepCommand,

@@ -45,14 +45,18 @@ const classes = {
 export const inspectCommand = defineCommand({
   name: 'inspect',
   about: 'layers, shapes, parameters, multiply-adds and bytes of a network',
-  arguments: [{ name: '<model|arch>', about: 'a .safetensors model, a .json spec, or a zoo name such as resnet18@0.25' }],
+  arguments: [{ name: '<model|arch>', about: 'a .safetensors or .onnx model, a .json spec, or a zoo name such as resnet18@0.25' }],
   settings: { data, input, classes },
   async run(context, values, [name = '']) {
     if (values.data !== undefined && values.input !== undefined)
       throw new UsageError('--data and --input both say what the images are; give one of them');
     const dataset = values.data === undefined ? undefined : await openData(values.data, values.classes ?? 10);
     const usual = usualGeometry(name);
-    const { spec } = await openNetwork(name, dataset ?? { ...usual, ...values.input, classes: values.classes ?? usual.classes });
+    const { spec, notes = [] } = await openNetwork(
+      name,
+      dataset ?? { ...usual, ...values.input, classes: values.classes ?? usual.classes },
+    );
+    for (const note of notes) context.output.note(note);
     if (dataset !== undefined) checkFits(spec, dataset);
     const document = describe(spec);
     context.output.result(document, () => readable(document));

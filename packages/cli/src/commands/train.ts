@@ -2,7 +2,7 @@
 import { access, constants, stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { initialWeights, Parameters, saveModel, type Dataset, type Preprocessing, type TrainingResult } from '@n2n/trainer';
+import { initialWeights, modelFormat, Parameters, saveSource, type Dataset, type Preprocessing, type TrainingResult } from '@n2n/trainer';
 import { macs, parameterCount } from '@n2n/trainer/network';
 import { defineCommand } from '../command.js';
 import type { Context } from '../context.js';
@@ -59,13 +59,14 @@ type Values = Resolved<typeof trainSettings>;
 export const trainCommand = defineCommand({
   name: 'train',
   about: 'trains a network and writes it as a model file',
-  arguments: [{ name: '<arch>', about: 'a zoo name such as resnet18@0.25, a .json spec, or a .safetensors model to go on from' }],
+  arguments: [{ name: '<arch>', about: 'a zoo name such as resnet18@0.25, a .json spec, or a .safetensors or .onnx model to go on from' }],
   settings: trainSettings,
   async run(context, values, [name = '']) {
     const dataset = await openData(values.data, values.classes);
     const source = await openNetwork(name, dataset);
     checkFits(source.spec, dataset);
-    const out = await outputFile(values.out, `${basename(name).replace(/\.(json|safetensors)$/, '')}-${dataset.name}.safetensors`);
+    for (const note of source.notes ?? []) context.output.note(note);
+    const out = await outputFile(values.out, `${basename(name).replace(/\.(json|safetensors|onnx)$/, '')}-${dataset.name}.safetensors`);
     await trainAndSave(context, values, dataset, source, out);
   },
 });
@@ -73,6 +74,7 @@ export const trainCommand = defineCommand({
 /** Checked before the training: a result that cannot be saved would be lost. */
 async function outputFile(given: string | undefined, fallback: string): Promise<string> {
   const path = resolve(given ?? fallback);
+  if (modelFormat(path) === undefined) throw new UsageError(`--out ${given}: has an unknown ending; it needs .safetensors or .onnx`);
   const folder = dirname(path);
   try {
     await access(folder, constants.W_OK | constants.X_OK);
@@ -111,12 +113,16 @@ async function trainAndSave(context: Context, values: Values, dataset: Dataset, 
   const progress = context.output.progress('training', 'samples');
   const augmentation = augmentationOf(values);
   const save = async (note: string): Promise<void> =>
-    saveModel(out, {
-      spec,
-      weights: await parameters.read(),
-      preprocessing,
-      training: { data: dataset.name, seed: String(values.seed), note },
-    });
+    saveSource(
+      out,
+      {
+        spec,
+        weights: await parameters.read(),
+        preprocessing,
+        training: { data: dataset.name, seed: String(values.seed), note },
+      },
+      { foldBatchNorm: false },
+    );
   let training: TrainingResult;
   let epochsDone = 0;
   try {

@@ -1,6 +1,6 @@
 // ARCH and MODEL on the command line: a zoo name, a JSON spec, or a model file.
 import { readFile, stat } from 'node:fs/promises';
-import { loadModel, type Dataset, type Preprocessing, type Weights } from '@n2n/trainer';
+import { loadSource, modelFormat, type Dataset, type Preprocessing, type Weights } from '@n2n/trainer';
 import { parseSpec, SpecError, zooNames, zooSpec, type NetworkSpec } from '@n2n/trainer/network';
 import { InputError, UsageError } from '../errors.js';
 
@@ -11,11 +11,13 @@ export interface Geometry {
   readonly classes: number;
 }
 
-/** A network to work on; weights and preprocessing only where it came from a model file. */
+/** A network to work on; weights only where it came from a model file, and preprocessing where that has it. */
 export interface NetworkSource {
   readonly spec: NetworkSpec;
   readonly weights?: Weights;
   readonly preprocessing?: Preprocessing;
+  /** What was left out in reading a model file. */
+  readonly notes?: readonly string[];
 }
 
 /** Largest spec file that is read: 16 MiB. */
@@ -27,18 +29,18 @@ export function usualGeometry(name: string): Geometry {
   return small ? { channels: 1, height: 28, width: 28, classes: 10 } : { channels: 3, height: 32, width: 32, classes: 10 };
 }
 
-const isModelFile = (text: string): boolean => text.endsWith('.safetensors');
-
 /** `geometry` is what a zoo network is built for. Throws UsageError for an unknown name, and what reading a file throws. */
 export async function openNetwork(text: string, geometry: Geometry = usualGeometry(text)): Promise<NetworkSource> {
-  if (isModelFile(text)) return loadModel(text);
+  if (modelFormat(text) !== undefined) return loadSource(text);
   if (text.endsWith('.json')) return { spec: await readSpecFile(text) };
   try {
     return { spec: zooSpec(text, geometry) };
   } catch (error) {
     if (!(error instanceof SpecError)) throw error;
     const known = zooNames.includes(text.split('@')[0] ?? '');
-    throw new UsageError(known ? error.message : `${error.message}; or a file that ends in .json (a spec) or .safetensors (a model)`);
+    throw new UsageError(
+      known ? error.message : `${error.message}; or a file that ends in .json (a spec) or .safetensors or .onnx (a model)`,
+    );
   }
 }
 

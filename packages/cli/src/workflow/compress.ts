@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { architectureMeasures, describeMiss, parseConstraint, type FinishedStudent } from '@n2n/agent';
 import { DeviceLostError, type Gpu } from '@n2n/kernels';
-import { Parameters, type Dataset, type DeviceImages, type Model } from '@n2n/trainer';
+import { foldBatchNorm, Parameters, type Dataset, type DeviceImages, type Model } from '@n2n/trainer';
 import { specHash } from '@n2n/trainer/network';
 import { performance } from 'node:perf_hooks';
 import type { Context } from '../context.js';
@@ -13,6 +13,7 @@ import { checkSameAdapter } from '../run/same.js';
 import { batchAsked } from './limits.js';
 import { withMaterial } from './material.js';
 import { evaluateOn, latenciesOf, withImages } from './network.js';
+import { exportStudent } from './onnx.js';
 import { judgeConstraints, lastQuarter, paretoOf, readableResult, type NetworkResult, type Result } from './result.js';
 import { searchStudents, type SearchOutcome } from './search.js';
 import { allIndices } from './split.js';
@@ -137,6 +138,7 @@ async function searchAndTrain(context: Context, gpu: Gpu, run: Run, dataset: Dat
       init,
       run.path('best', 'student.safetensors'),
     );
+    await exportStudent(context, gpu, run.path('best', 'student.onnx'), trained.model, material);
     return {
       model: material.model,
       student: trained.model,
@@ -157,8 +159,6 @@ function finalistsOf({ ranked, counts }: SearchOutcome, top: number): readonly F
   );
 }
 
-/** The figures of a saved network; `images` are the test images. */
-
 /** A network with its file, and its accuracy as a fraction of the validation images. */
 export interface Finished {
   readonly model: Model;
@@ -166,7 +166,7 @@ export interface Finished {
   readonly accuracy: number;
 }
 
-/** What is reported of networks, from the test images; the latency of a `batch` where one is asked for. */
+/** What is reported of networks, from the test images; the latency of a `batch` where one is asked for. Latency is that of use, with batch-norms folded. */
 export async function figuresOf(
   context: Context,
   gpu: Gpu,
@@ -175,9 +175,14 @@ export async function figuresOf(
   batch: number | undefined,
 ): Promise<NetworkResult[]> {
   const open: Parameters[] = [];
+  const deployed: Parameters[] = [];
   try {
-    for (const { model } of networks) open.push(await Parameters.create(gpu, model.spec, model.weights));
-    const timed = networks.map(({ model }, i) => ({ parameters: open[i]!, preprocessing: model.preprocessing }));
+    for (const { model } of networks) {
+      open.push(await Parameters.create(gpu, model.spec, model.weights));
+      const folded = foldBatchNorm(model);
+      deployed.push(await Parameters.create(gpu, folded.spec, folded.weights));
+    }
+    const timed = networks.map(({ model }, i) => ({ parameters: deployed[i]!, preprocessing: model.preprocessing }));
     const latencyMs = await latenciesOf(gpu, timed, images, 1);
     const batchLatencyMs = batch === undefined ? undefined : await latenciesOf(gpu, timed, images, batch);
     const results: NetworkResult[] = [];
@@ -200,11 +205,18 @@ export async function figuresOf(
         activationBytes,
         energyMicrojoules,
         fileBytes: size,
-        files: [{ format: 'safetensors', path, bytes: size }],
+        files: [{ format: 'safetensors', path, bytes: size }, ...(await onnxBeside(path))],
       });
     }
     return results;
   } finally {
-    for (const parameters of open) await parameters.destroy();
+    for (const parameters of [...open, ...deployed]) await parameters.destroy();
   }
+}
+
+/** The same network as ONNX, where there is one. */
+async function onnxBeside(path: string): Promise<NetworkResult['files']> {
+  const onnx = path.replace(/\.safetensors$/, '.onnx');
+  const status = await stat(onnx).catch(() => undefined);
+  return status === undefined ? [] : [{ format: 'onnx', path: onnx, bytes: status.size }];
 }

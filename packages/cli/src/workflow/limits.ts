@@ -11,7 +11,7 @@ import {
   type Measures,
 } from '@n2n/agent';
 import type { Gpu } from '@n2n/kernels';
-import { evaluationBatch, initialWeights, Parameters } from '@n2n/trainer';
+import { evaluationBatch, foldBatchNorm, initialWeights, Parameters } from '@n2n/trainer';
 import type { NetworkSpec } from '@n2n/trainer/network';
 import type { Material } from './material.js';
 import { latenciesOf } from './network.js';
@@ -23,7 +23,7 @@ export function batchAsked(constraints: readonly Constraint[], teacher: NetworkS
   return latenciesNeeded(constraints).batch ? evaluationBatch(teacher) : undefined;
 }
 
-/** The latencies that some constraint asks for, of an architecture: its weights do not matter to them. */
+/** The latencies that some constraint asks for, of an architecture with its batch-norms folded: its weights do not matter to them. */
 export async function latenciesAsked(
   gpu: Gpu,
   { model, images }: Measured,
@@ -33,8 +33,10 @@ export async function latenciesAsked(
   const { single } = latenciesNeeded(constraints);
   const batch = batchAsked(constraints, model.spec);
   if (!single && batch === undefined) return {};
-  const parameters = await Parameters.create(gpu, spec, initialWeights(spec, 'latency'));
-  const timed = [{ parameters, preprocessing: model.preprocessing }];
+  const { preprocessing } = model;
+  const folded = foldBatchNorm({ spec, weights: initialWeights(spec, 'latency') });
+  const parameters = await Parameters.create(gpu, folded.spec, folded.weights);
+  const timed = [{ parameters, preprocessing }];
   try {
     return {
       ...(single ? { latencyMs: (await latenciesOf(gpu, timed, images, 1))[0]! } : {}),

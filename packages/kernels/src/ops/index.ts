@@ -7,6 +7,9 @@ import { averagePool } from './averagePool/index.js';
 import { globalAveragePool } from './globalAveragePool/index.js';
 import { dropout } from './dropout/index.js';
 import { add } from './add/index.js';
+import { concat } from './concat/index.js';
+import { multiply } from './multiply/index.js';
+import { sigmoid } from './sigmoid/index.js';
 import { conv2d } from './conv2d/index.js';
 import { linear } from './linear/index.js';
 import { softmaxCrossEntropy } from './softmaxCrossEntropy/index.js';
@@ -41,6 +44,9 @@ export const allOps: readonly Op<unknown>[] = [
   averagePool,
   globalAveragePool,
   dropout,
+  concat,
+  multiply,
+  sigmoid,
 ];
 
 export { add };
@@ -64,3 +70,6 @@ export * from './maxPool/index.js';
 export * from './averagePool/index.js';
 export * from './globalAveragePool/index.js';
 export * from './dropout/index.js';
+export * from './concat/index.js';
+export * from './multiply/index.js';
+export * from './sigmoid/index.js';

@@ -4,10 +4,12 @@ import { z } from 'zod';
 import { analyse, parseSpec, SpecError, type NetworkSpec } from '../network/index.js';
 import { ModelFileError } from './error.js';
 import { parseStrictJson } from './json-text.js';
-import { readSafetensors, writeSafetensors, type TensorData } from './safetensors.js';
+import { encodeSafetensors, readSafetensors, writeSafetensors, type TensorData } from './safetensors.js';
 
 /** Version of the metadata's layout, in `n2n.version`. */
 const LAYOUT_VERSION = '1';
+/** Where a model file's metadata, ONNX's too, holds the preprocessing. */
+export const PREPROCESSING_KEY = 'n2n.preprocessing';
 
 /** How pixels become inputs: scaled to 0..1, then (x - mean[c]) / std[c] for each channel c. */
 export interface Preprocessing {
@@ -17,7 +19,14 @@ export interface Preprocessing {
   readonly std: readonly number[];
 }
 
-export interface Model {
+/** A network with its weights, from whatever file; one of another tool does not say how pixels become inputs. */
+export interface ModelSource {
+  readonly spec: NetworkSpec;
+  readonly weights: Map<string, Float32Array>;
+  readonly preprocessing?: Preprocessing;
+}
+
+export interface Model extends ModelSource {
   readonly spec: NetworkSpec;
   /** Each tensor that the spec declares, running statistics included, under `<node>.<parameter>`, row-major. */
   readonly weights: Map<string, Float32Array>;
@@ -43,18 +52,37 @@ export function declaredTensors(spec: NetworkSpec): Map<string, readonly number[
  * anything is written: a file that was written can be read.
  */
 export async function saveModel(path: string, model: Model): Promise<void> {
-  const { spec, weights, preprocessing, training } = model;
+  const tensors = checkModel(model, path);
+  await writeSafetensors(path, tensors, metadataOf(model));
+}
+
+/** The bytes that saveModel writes; `path` names them in errors. */
+export function encodeModel(model: Model, path: string): Uint8Array {
+  return Buffer.concat(encodeSafetensors(checkModel(model, path), metadataOf(model)));
+}
+
+function metadataOf({ spec, preprocessing, training }: Model): Record<string, string> {
+  return {
+    'n2n.version': LAYOUT_VERSION,
+    'n2n.spec': JSON.stringify(spec),
+    [PREPROCESSING_KEY]: preprocessingText(preprocessing),
+    ...(training === undefined ? {} : { 'n2n.training': JSON.stringify(training) }),
+  };
+}
+
+/** Preprocessing as model files hold it. */
+export function preprocessingText({ mean, std }: Preprocessing): string {
+  return JSON.stringify({ mean, std });
+}
+
+/** The model's tensors with their shapes; throws ModelFileError where they or the preprocessing are not what the spec needs. */
+export function checkModel({ spec, weights, preprocessing }: Model, path: string): Map<string, TensorData> {
   const declared = declaredTensors(spec);
   checkPreprocessing(preprocessing, spec, path);
   const tensors = new Map<string, TensorData>();
   for (const [name, data] of weights) tensors.set(name, { shape: shapeFor(name, data, declared, path), data });
   checkTensors(tensors, declared, path);
-  await writeSafetensors(path, tensors, {
-    'n2n.version': LAYOUT_VERSION,
-    'n2n.spec': JSON.stringify(spec),
-    'n2n.preprocessing': JSON.stringify({ mean: preprocessing.mean, std: preprocessing.std }),
-    ...(training === undefined ? {} : { 'n2n.training': JSON.stringify(training) }),
-  });
+  return tensors;
 }
 
 /** Reads a model and checks all of it: layout, spec, preprocessing, tensors. Throws ModelFileError. */
@@ -74,8 +102,7 @@ export async function loadModel(path: string): Promise<Model> {
     );
   }
   const spec = readSpec(metadata, path);
-  const preprocessing = readPreprocessing(metadata, path);
-  checkPreprocessing(preprocessing, spec, path);
+  const preprocessing = readPreprocessing(metadata, spec, path);
   checkTensors(tensors, declaredTensors(spec), path);
   const weights = new Map([...tensors].map(([name, { data }]) => [name, data]));
   const training = readTraining(metadata, path);
@@ -92,13 +119,15 @@ function readSpec(metadata: Record<string, string>, path: string): NetworkSpec {
   }
 }
 
-function readPreprocessing(metadata: Record<string, string>, path: string): Preprocessing {
-  const parsed = preprocessingSchema.safeParse(parseText('n2n.preprocessing', metadata, path));
+/** `n2n.preprocessing` of a file's metadata, checked against the network. */
+export function readPreprocessing(metadata: Readonly<Record<string, string>>, spec: NetworkSpec, path: string): Preprocessing {
+  const parsed = preprocessingSchema.safeParse(parseText(PREPROCESSING_KEY, metadata, path));
   if (!parsed.success) {
     throw new ModelFileError(path, 'its n2n.preprocessing must be {"mean": [...], "std": [...]} with one number a channel, std above 0', {
       cause: parsed.error,
     });
   }
+  checkPreprocessing(parsed.data, spec, path);
   return parsed.data;
 }
 
@@ -109,7 +138,7 @@ function readTraining(metadata: Record<string, string>, path: string): Record<st
   return parsed.data;
 }
 
-function parseText(key: string, metadata: Record<string, string>, path: string): unknown {
+function parseText(key: string, metadata: Readonly<Record<string, string>>, path: string): unknown {
   const text = metadata[key];
   if (text === undefined) throw new ModelFileError(path, `has no ${key} in its metadata; a model saved by n2n has it`);
   try {

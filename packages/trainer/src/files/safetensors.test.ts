@@ -7,7 +7,8 @@ import { keyedRandom } from '../random.js';
 import { FileWriteError, writeFileAtomic } from './atomic.js';
 import { ModelFileError } from './error.js';
 import { parseStrictJson } from './json-text.js';
-import { MAX_HEADER_BYTES, MAX_MODEL_BYTES, parseSafetensors, readSafetensors, writeSafetensors } from './safetensors.js';
+import { MAX_MODEL_BYTES } from './bytes.js';
+import { MAX_HEADER_BYTES, parseSafetensors, readSafetensors, writeSafetensors } from './safetensors.js';
 
 let folder: string;
 beforeEach(async () => {

@@ -1,16 +1,14 @@
 // Safetensors files (github.com/huggingface/safetensors): a u64 little-endian header length, a JSON header, then the
 // tensors' bytes one after the other. The header maps a tensor's name to {dtype, shape, data_offsets: [begin, end)}, with
 // offsets from the header's end, and "__metadata__" to texts. A file comes from anywhere, so everything in it is checked.
-import { readFile, stat } from 'node:fs/promises';
 import { writeFileAtomic } from './atomic.js';
+import { readModelBytes } from './bytes.js';
 import { FLOAT_FORMATS, isFloatFormat, type FloatFormatName } from './dtypes.js';
 import { ModelFileError } from './error.js';
 import { parseStrictJson } from './json-text.js';
 
 /** Largest header, as in the reference implementation. */
 export const MAX_HEADER_BYTES = 100_000_000;
-/** Largest file that is read into memory: 2 GiB less a byte, the most that Node reads at once. */
-export const MAX_MODEL_BYTES = 2 ** 31 - 1;
 /** Most dimensions of a tensor; a convolution's weights have four. */
 const MAX_DIMENSIONS = 64;
 
@@ -41,7 +39,7 @@ interface Entry {
 /** Reads and checks a file, or bytes that are one. Throws ModelFileError. */
 export async function readSafetensors(source: string | Uint8Array): Promise<Safetensors> {
   if (typeof source !== 'string') return parseSafetensors(source, 'safetensors bytes');
-  return parseSafetensors(await readModelBytes(source), source);
+  return parseSafetensors(await readModelBytes(source, '.safetensors'), source);
 }
 
 /** The tensors and metadata in `bytes`; `path` names them in errors. The tensors are copies. */
@@ -59,23 +57,6 @@ export function parseSafetensors(bytes: Uint8Array, path: string): Safetensors {
     tensors.set(name, { dtype, shape, data: FLOAT_FORMATS[dtype].decode(data.subarray(begin, end)) });
   }
   return { tensors, metadata };
-}
-
-async function readModelBytes(path: string): Promise<Uint8Array> {
-  try {
-    const status = await stat(path);
-    // Asked before opening: opening a pipe or a device could wait for ever.
-    if (!status.isFile()) throw new ModelFileError(path, 'is not a regular file; a .safetensors file is needed');
-    if (status.size > MAX_MODEL_BYTES) throw new ModelFileError(path, `holds ${status.size} bytes; at most ${MAX_MODEL_BYTES} are read`);
-    return await readFile(path);
-  } catch (error) {
-    if (error instanceof ModelFileError) throw error;
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT' || code === 'ENOTDIR')
-      throw new ModelFileError(path, 'does not exist; a .safetensors file is needed', { cause: error });
-    if (code === 'EACCES' || code === 'EPERM') throw new ModelFileError(path, 'may not be read by this user', { cause: error });
-    throw new ModelFileError(path, `cannot be read: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-  }
 }
 
 function splitHeader(bytes: Uint8Array, path: string): { header: Record<string, unknown>; data: Uint8Array } {
@@ -182,11 +163,11 @@ export async function writeSafetensors(
   tensors: ReadonlyMap<string, TensorData>,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  await writeFileAtomic(path, safetensorsParts(tensors, metadata));
+  await writeFileAtomic(path, encodeSafetensors(tensors, metadata));
 }
 
 /** The bytes of a file, in parts: header length, header, then each tensor. */
-function safetensorsParts(tensors: ReadonlyMap<string, TensorData>, metadata: Readonly<Record<string, string>>): Uint8Array[] {
+export function encodeSafetensors(tensors: ReadonlyMap<string, TensorData>, metadata: Readonly<Record<string, string>>): Uint8Array[] {
   const header: [string, unknown][] = [];
   if (Object.keys(metadata).length > 0) header.push(['__metadata__', Object.fromEntries(sorted(Object.entries(metadata)))]);
   const parts: Uint8Array[] = [];

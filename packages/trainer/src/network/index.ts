@@ -2,7 +2,7 @@
 export { INPUT_ID, SpecError } from './spec.js';
 export type { AttributeValue, NetworkSpec, NodeSpec, Shape } from './spec.js';
 export { channelsOf, describeShape, DIMENSION_LIMIT, ELEMENT_LIMIT, elementsOf, sameShape } from './shape.js';
-export type { Coupling, NodeType, ParameterDeclaration, Shrinkable } from './nodes/node.js';
+export type { Coupling, NodeType, OnnxInput, OnnxStep, ParameterDeclaration, Shrinkable } from './nodes/node.js';
 export { nodeTypeOf, nodeTypes } from './nodes/index.js';
 export type { AveragePoolAttributes } from './nodes/average-pool.js';
 export type { BatchNormAttributes } from './nodes/batch-norm.js';

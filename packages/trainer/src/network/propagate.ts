@@ -1,7 +1,7 @@
 // Recomputes an edited graph from its input on: shapes, and the attributes that follow an input's new shape.
 import { analyseNode, inputShapeOf, type NodeAnalysis, type SpecAnalysis } from './analyse.js';
 import { nodeTypeOf } from './nodes/index.js';
-import { sameShape, sameSize } from './shape.js';
+import { channelsOf, sameShape, sameSize } from './shape.js';
 import { type AttributeValue, INPUT_ID, type NetworkSpec, type NodeSpec, type Shape, SpecError } from './spec.js';
 
 /** New values of some attributes, by node id. */
@@ -14,9 +14,15 @@ export interface Propagation {
   readonly disagreement?: { readonly node: NodeSpec; readonly inputShapes: readonly Shape[] };
 }
 
-function agrees(agreement: 'shape' | 'size' | undefined, [first, ...others]: readonly Shape[]): boolean {
+const agreements = {
+  shape: sameShape,
+  size: sameSize,
+  channels: (a: Shape, b: Shape) => channelsOf(a) === channelsOf(b),
+} as const;
+
+function agrees(agreement: keyof typeof agreements | undefined, [first, ...others]: readonly Shape[]): boolean {
   if (agreement === undefined || first === undefined) return true;
-  return others.every((other) => (agreement === 'shape' ? sameShape(first, other) : sameSize(first, other)));
+  return others.every((other) => agreements[agreement](first, other));
 }
 
 /**

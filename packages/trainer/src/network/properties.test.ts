@@ -22,12 +22,12 @@ const input = { channels: 3, height: 32, width: 32, classes: 10 };
 const zoo = ['lenet5', 'plain-8', 'vgg13@0.25', 'resnet18@0.25', 'resnet50@0.125'].map((name) => zooSpec(name, input));
 
 interface Piece {
-  readonly kind: 'conv' | 'depthwise' | 'grouped' | 'pool' | 'identity' | 'projection' | 'bottleneck';
+  readonly kind: 'conv' | 'depthwise' | 'grouped' | 'pool' | 'identity' | 'projection' | 'bottleneck' | 'fire' | 'dense' | 'gate';
   readonly width: number;
   readonly stride: number;
 }
 
-/** A valid network of random pieces: plain, grouped and depthwise layers, and residual blocks of three forms. */
+/** A valid network of random pieces: plain, grouped and depthwise layers, residual blocks of three forms, concatenations, gates. */
 function assemble(pieces: readonly Piece[]): NetworkSpec {
   const nodes: object[] = [];
   let last = 'input';
@@ -76,7 +76,7 @@ function assemble(pieces: readonly Piece[]): NetworkSpec {
 }
 
 const piece: fc.Arbitrary<Piece> = fc.record({
-  kind: fc.constantFrom('conv', 'depthwise', 'grouped', 'pool', 'identity', 'projection', 'bottleneck'),
+  kind: fc.constantFrom('conv', 'depthwise', 'grouped', 'pool', 'identity', 'projection', 'bottleneck', 'fire', 'dense', 'gate'),
   width: fc.integer({ min: 1, max: 24 }),
   stride: fc.integer({ min: 1, max: 2 }),
 });

@@ -87,7 +87,10 @@ class Rewiring {
    * - when it, unlike the rest, now carries other channels than before: an emptied block with a projection is the projection.
    */
   private joined(node: NodeSpec, inputs: readonly string[]): readonly string[] {
-    if (nodeTypeOf(node).agreement !== 'shape') return inputs;
+    const { agreement } = nodeTypeOf(node);
+    // A gate that lost all its layers has become what it gates: nothing is scaled any more.
+    if (agreement === 'channels' && new Set(inputs).size === 1) return inputs.slice(0, 1);
+    if (agreement !== 'shape') return inputs;
     const branches = inputs.map((id, i) => {
       const was = node.inputs[i] ?? '';
       return { id, base: this.baseOf(this.kept, id), baseWas: this.baseOf(this.originals, was) };

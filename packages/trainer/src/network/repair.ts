@@ -2,6 +2,7 @@
 // the size of the others; the widths of what the add joins become one; an input that can do neither is dropped.
 import { type NodeAnalysis, type SpecAnalysis } from './analyse.js';
 import { type ChannelGroup, couple, widthChanges } from './coupling.js';
+import { nodeTypeOf } from './nodes/index.js';
 import { bypass, consumerCounts, prune } from './graph.js';
 import { type Changes, propagate, type Propagation } from './propagate.js';
 import { channelsOf, sameSize } from './shape.js';
@@ -33,11 +34,13 @@ export function repair(edited: NetworkSpec, original: SpecAnalysis, changes: Cha
     if (disagreement === undefined) return prune({ ...spec, nodes: walk.nodes.map(({ node }) => node) }, output);
     const { node, inputShapes } = disagreement;
     const [first, ...others] = inputShapes;
-    const sizes = first !== undefined && others.every((shape) => sameSize(first, shape));
+    const { agreement } = nodeTypeOf(node);
+    const sizes = agreement === 'channels' || (first !== undefined && others.every((shape) => sameSize(first, shape)));
     if (!sizes && attempt('size', node, () => sizeChanges(spec, walk, disagreement))) continue;
     if (sizes && attempt('width', node, () => joinedWidth(spec, walk, disagreement, original))) continue;
     // The latest input is the block's own work; what cannot be made to fit it is a shortcut.
-    const kept = latestAgreeing(walk, disagreement);
+    // A product keeps what it scales and loses its gate.
+    const kept = agreement === 'channels' ? node.inputs.slice(0, 1) : latestAgreeing(walk, disagreement);
     if (kept.length > 1) {
       spec = { ...spec, nodes: spec.nodes.map((other) => (other.id === node.id ? { ...other, inputs: kept } : other)) };
       continue;
@@ -48,7 +51,7 @@ export function repair(edited: NetworkSpec, original: SpecAnalysis, changes: Cha
   }
 }
 
-/** The latest input and those of its very shape. */
+/** The latest input and those that agree with it. */
 function latestAgreeing(walk: Propagation, { node, inputShapes }: Disagreement): string[] {
   const position = new Map(walk.nodes.map((analysis, index) => [analysis.node.id, index]));
   const at = (id: string): number => position.get(id) ?? -1;
@@ -56,7 +59,8 @@ function latestAgreeing(walk: Propagation, { node, inputShapes }: Disagreement):
   const shape = inputShapes[node.inputs.indexOf(latest)];
   return node.inputs.filter((id, i) => {
     const other = inputShapes[i];
-    return id === latest || (shape && other && sameSize(shape, other) && channelsOf(shape) === channelsOf(other));
+    const oneWidth = nodeTypeOf(node).agreement !== 'shape' || (shape && other && channelsOf(shape) === channelsOf(other));
+    return id === latest || (shape && other && sameSize(shape, other) && oneWidth);
   });
 }
 

@@ -1,6 +1,6 @@
 // From a NetworkSpec to calls: the forward pass, and the backward pass from the gradient of the logits.
 import { padded } from '@n2n/kernels';
-import { analyse, INPUT_ID, SpecError, type NetworkSpec, type NodeSpec } from '../network/index.js';
+import { analyse, INPUT_ID, nodeTypeOf, SpecError, type NetworkSpec, type NodeSpec } from '../network/index.js';
 import { fusedUnits, type Unit } from './fuse.js';
 import type { Activation, CallList, External, Place } from './graph.js';
 import type { Lowering, NodeContext } from './context.js';
@@ -43,7 +43,7 @@ export function buildForward(calls: CallList, spec: NetworkSpec, options: BuildO
     const [node, tail] = [nodes[0]!, nodes.at(-1)!];
     const lowering = lowerings[node.type];
     if (lowering === undefined) throw new SpecError(node.id, `node type "${node.type}" cannot be trained yet`);
-    for (const one of nodes) checkJoin(one, layouts);
+    for (const one of nodes) if (nodeTypeOf(one).agreement === 'shape') checkJoin(one, layouts);
     const context: NodeContext = {
       calls,
       node,

@@ -4,6 +4,7 @@ import { SpecError } from '../network/index.js';
 import { gradient, inputGradient, mapShape, output, parameter, type Lowering, type NodeContext } from './context.js';
 import type { Activation, External, Place } from './graph.js';
 import { sampleWords, type SampleLayout } from './layout.js';
+import { elementwiseLowerings } from './lower-elementwise.js';
 import { norm } from './norm.js';
 
 const clockPlace: External = { kind: 'external', arena: 'batch', name: 'clock' };
@@ -154,6 +155,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
     forward: (context) => context.inputs[0]!,
     backward: (_, dy) => [dy],
   },
+  ...elementwiseLowerings,
   dropout: {
     layout: ([input]) => input!,
     forward(context) {

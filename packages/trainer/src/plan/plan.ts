@@ -70,27 +70,40 @@ export class EvaluationPlan {
     /** [batch, classes4] of the last batch. */
     readonly logits: Slice,
     readonly memory: PlanMemory,
+    /** Outputs that were asked for, by node id: [batch, positions, channels4] of the last batch. */
+    readonly kept: ReadonlyMap<string, Slice>,
     private readonly owned: Allocations,
   ) {}
 
-  static async create(gpu: Gpu, parameters: Parameters, feed: Feed): Promise<EvaluationPlan> {
+  /** `keep`: ids of convolutions whose outputs are to be read after each batch. */
+  static async create(gpu: Gpu, parameters: Parameters, feed: Feed, keep: readonly string[] = []): Promise<EvaluationPlan> {
     const { spec } = parameters;
     const calls = new CallList();
     const { logits } = buildForward(calls, spec, { batch: feed.batch, training: false, seed: 0 });
     calls.keep(logits);
+    const outputs = keep.map((id): [string, Activation] => [id, outputOf(calls, id)]);
+    for (const [, output] of outputs) calls.keep(output);
     emitMetrics(calls, spec, feed.batch, logits);
     return Allocations.create(gpu, async (owned) => {
       const totals = await owned.allocate(16, 'totals');
       const recorder = new Recorder(gpu);
       const { memory, slice } = await record(gpu, calls, { parameters, feed, totals }, recorder, owned, spec.name);
       const recording = owned.adopt(await recorder.finish(`${spec.name} evaluation`));
-      return new EvaluationPlan(recording, totals, slice(logits), memory, owned);
+      const kept = new Map(outputs.map(([id, output]) => [id, slice(output)]));
+      return new EvaluationPlan(recording, totals, slice(logits), memory, kept, owned);
     });
   }
 
   async destroy(): Promise<void> {
     await this.owned.destroy();
   }
+}
+
+/** What the node's own call writes. */
+function outputOf(calls: CallList, id: string): Activation {
+  const output = calls.calls.find(({ label, pass }) => label === id && pass === 'forward')?.places['y'];
+  if (output?.kind !== 'activation') throw new Error(`node "${id}" has no output of its own in this plan`);
+  return output;
 }
 
 export interface TrainingPlanOptions {

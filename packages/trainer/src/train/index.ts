@@ -8,4 +8,5 @@ export * from './latency.js';
 export * from './objective.js';
 export * from './run.js';
 export * from './schedule.js';
+export * from './statistics.js';
 export * from './train.js';

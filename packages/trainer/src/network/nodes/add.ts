@@ -22,4 +22,6 @@ export const add: NodeType<Record<string, never>> = {
   },
   parameters: () => [],
   macs: () => 0,
+  // ONNX's Add takes two; Sum takes any number.
+  onnx: (_, inputs) => [{ op: inputs.length === 2 ? 'Add' : 'Sum', inputs: inputs.map((_shape, input) => ({ input })) }],
 };

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { flag, pair, sides } from './attributes.js';
 import type { NodeType } from './node.js';
-import { pooling } from './pool.js';
+import { pooling, windowAttributes } from './pool.js';
 
 const object = z.strictObject({
   kernel: pair(),
@@ -24,4 +24,11 @@ export const averagePool: NodeType<AveragePoolAttributes> = {
   attributes,
   attributeNames: Object.keys(object.shape),
   ...pooling<AveragePoolAttributes>(),
+  onnx: (a) => [
+    {
+      op: 'AveragePool',
+      inputs: [{ input: 0 }],
+      attributes: { ...windowAttributes(a), count_include_pad: { int: a.countIncludePad ? 1 : 0 } },
+    },
+  ],
 };

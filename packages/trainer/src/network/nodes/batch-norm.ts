@@ -30,4 +30,12 @@ export const batchNorm: NodeType<BatchNormAttributes> = {
     ];
   },
   macs: () => 0,
+  onnx: ({ epsilon, momentum }) => [
+    {
+      op: 'BatchNormalization',
+      inputs: [{ input: 0 }, ...['weight', 'bias', 'running_mean', 'running_var'].map((parameter) => ({ parameter }))],
+      // ONNX counts the share of the old statistics.
+      attributes: { epsilon: { float: epsilon }, momentum: { float: 1 - momentum } },
+    },
+  ],
 };

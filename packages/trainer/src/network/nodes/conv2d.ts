@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { channelsOf } from '../shape.js';
 import { flag, integer, pair, sides } from './attributes.js';
 import type { NodeType, ParameterDeclaration } from './node.js';
+import { windowAttributes } from './pool.js';
 import { fitWindow, mapInput, slide } from './window.js';
 
 const attributes = z.strictObject({
@@ -68,4 +69,11 @@ export const conv2d: NodeType<Conv2dAttributes> = {
     return channels % a.groups === 0 ? a : { ...a, groups: gcd(a.groups, channels) };
   },
   fit: fitWindow,
+  onnx: (a) => [
+    {
+      op: 'Conv',
+      inputs: [{ input: 0 }, { parameter: 'weight' }, ...(a.bias ? [{ parameter: 'bias' }] : [])],
+      attributes: { ...windowAttributes(a), group: { int: a.groups } },
+    },
+  ],
 };

@@ -1,7 +1,7 @@
 // What layers without parameters that keep the shape of their only input share: activations, dropout.
 import type { z } from 'zod';
 import type { AttributeValue, Shape } from '../spec.js';
-import type { NodeType } from './node.js';
+import type { NodeType, OnnxStep } from './node.js';
 
 export function onlyInput(inputs: readonly Shape[]): Shape {
   const [input] = inputs;
@@ -13,6 +13,7 @@ export function elementwise<A extends Record<string, AttributeValue>>(
   type: string,
   attributes: z.ZodType<A>,
   attributeNames: readonly string[],
+  onnx: (attributes: A) => readonly OnnxStep[],
 ): NodeType<A> {
   return {
     type,
@@ -24,5 +25,15 @@ export function elementwise<A extends Record<string, AttributeValue>>(
     shape: (_, inputs) => onlyInput(inputs),
     parameters: () => [],
     macs: () => 0,
+    onnx: (values) => onnx(values),
   };
+}
+
+/** An operator of one input, constants after it. */
+export function unary(
+  op: string,
+  attributes: NonNullable<OnnxStep['attributes']> = {},
+  constants: readonly { readonly float: number }[] = [],
+): OnnxStep[] {
+  return [{ op, inputs: [{ input: 0 }, ...constants], attributes }];
 }

@@ -17,4 +17,5 @@ export const flatten: NodeType<Record<string, never>> = {
   shape: (_, inputs) => ({ kind: 'vector', features: elementsOf(mapInput(inputs)) }),
   parameters: () => [],
   macs: () => 0,
+  onnx: () => [{ op: 'Flatten', inputs: [{ input: 0 }] }],
 };

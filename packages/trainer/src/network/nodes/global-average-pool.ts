@@ -13,4 +13,8 @@ export const globalAveragePool: NodeType<Record<string, never>> = {
   shape: (_, inputs) => ({ kind: 'vector', features: mapInput(inputs).channels }),
   parameters: () => [],
   macs: () => 0,
+  onnx: () => [
+    { op: 'GlobalAveragePool', inputs: [{ input: 0 }] },
+    { op: 'Flatten', inputs: [{ step: 0 }], auxiliary: true },
+  ],
 };

@@ -4,16 +4,43 @@ import { suggestion } from '../suggest.js';
 import { add } from './add.js';
 import { averagePool } from './average-pool.js';
 import { batchNorm } from './batch-norm.js';
+import { concat } from './concat.js';
 import { conv2d } from './conv2d.js';
 import { dropout } from './dropout.js';
 import { flatten } from './flatten.js';
 import { globalAveragePool } from './global-average-pool.js';
+import { hardSigmoid } from './hard-sigmoid.js';
+import { hardSwish } from './hard-swish.js';
+import { leakyRelu } from './leaky-relu.js';
 import { linear } from './linear.js';
 import { maxPool } from './max-pool.js';
+import { multiply } from './multiply.js';
 import type { NodeType } from './node.js';
 import { relu } from './relu.js';
+import { relu6 } from './relu6.js';
+import { sigmoid } from './sigmoid.js';
+import { silu } from './silu.js';
 
-const all: readonly NodeType[] = [add, averagePool, batchNorm, conv2d, dropout, flatten, globalAveragePool, linear, maxPool, relu];
+const all: readonly NodeType[] = [
+  add,
+  averagePool,
+  batchNorm,
+  concat,
+  conv2d,
+  dropout,
+  flatten,
+  globalAveragePool,
+  hardSigmoid,
+  hardSwish,
+  leakyRelu,
+  linear,
+  maxPool,
+  multiply,
+  relu,
+  relu6,
+  sigmoid,
+  silu,
+];
 
 export const nodeTypes: ReadonlyMap<string, NodeType> = new Map(all.map((type) => [type.type, type]));
 

@@ -42,4 +42,11 @@ export const linear: NodeType<LinearAttributes> = {
     return a.bias ? [weight, { name: 'bias', shape: [a.features], role: 'trained', initial: 'uniform', fanIn }] : [weight];
   },
   macs: (a, inputs) => a.features * inFeatures(inputs),
+  onnx: (a) => [
+    {
+      op: 'Gemm',
+      inputs: [{ input: 0 }, { parameter: 'weight' }, ...(a.bias ? [{ parameter: 'bias' }] : [])],
+      attributes: { transB: { int: 1 } },
+    },
+  ],
 };

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { pair, sides } from './attributes.js';
 import type { NodeType } from './node.js';
-import { pooling } from './pool.js';
+import { pooling, windowAttributes } from './pool.js';
 
 const object = z.strictObject({ kernel: pair(), stride: pair().optional(), padding: sides().default([0, 0, 0, 0]) });
 const attributes = object.transform((a) => ({ kernel: a.kernel, stride: a.stride ?? a.kernel, padding: a.padding }));
@@ -13,4 +13,5 @@ export const maxPool: NodeType<MaxPoolAttributes> = {
   attributes,
   attributeNames: Object.keys(object.shape),
   ...pooling<MaxPoolAttributes>(),
+  onnx: (a) => [{ op: 'MaxPool', inputs: [{ input: 0 }], attributes: windowAttributes(a) }],
 };

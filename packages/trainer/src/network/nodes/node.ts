@@ -38,6 +38,25 @@ export interface Shrinkable {
   readonly minimum: number;
 }
 
+/** What an exported operator reads: an input of the node, what an earlier step of it gave, one of its tensors, or a constant. */
+export type OnnxInput =
+  | { readonly input: number }
+  | { readonly step: number }
+  | { readonly parameter: string }
+  | { readonly ints: readonly number[] }
+  | { readonly float: number };
+
+/** One ONNX operator (opset 17, default domain). A node's last step gives its output. */
+export interface OnnxStep {
+  readonly op: string;
+  readonly inputs: readonly OnnxInput[];
+  /** Not what the node is about: the one step that is gets the node's name, and whoever reads the file calls the node by it. */
+  readonly auxiliary?: true;
+  readonly attributes?: Readonly<
+    Record<string, { readonly int: number } | { readonly float: number } | { readonly ints: readonly number[] }>
+  >;
+}
+
 export interface NodeType<A extends Record<string, AttributeValue> = Record<string, AttributeValue>> {
   readonly type: string;
   /** Strict: an unknown attribute is an error. Its output has every default written out and is accepted again unchanged. */
@@ -47,8 +66,8 @@ export interface NodeType<A extends Record<string, AttributeValue> = Record<stri
   /** Number of inputs, or the least number when `variadic`. */
   readonly arity: number;
   readonly variadic?: boolean;
-  /** What the inputs of a node with several must share: whole shapes (add) or height and width only (concat). */
-  readonly agreement?: 'shape' | 'size';
+  /** What the inputs of a node with several must share: whole shapes (add), height and width (concat), or channels (multiply). */
+  readonly agreement?: 'shape' | 'size' | 'channels';
   readonly shrinkable: readonly Shrinkable[];
   /** The attribute that holds the output channels of a node whose coupling is `free` or `grouped` ("filters", "features"). */
   readonly widthAttribute?: string;
@@ -58,6 +77,8 @@ export interface NodeType<A extends Record<string, AttributeValue> = Record<stri
   parameters(attributes: A, inputs: readonly Shape[]): readonly ParameterDeclaration[];
   /** Multiply-adds of one sample's forward pass (convolution and linear; 0 elsewhere). */
   macs(attributes: A, inputs: readonly Shape[]): number;
+  /** The node as ONNX operators. They compute what the node computes in evaluation, on [N, C, H, W] and [N, C]. */
+  onnx(attributes: A, inputs: readonly Shape[]): readonly OnnxStep[];
   /** Attributes that keep the node's meaning when its input changes from `before` to `after` (depthwise groups follow the channels). */
   follow?(attributes: A, before: Shape, after: Shape): A;
   /** Attributes brought in line with each other after some were scaled (a pool's padding stays under its kernel). */

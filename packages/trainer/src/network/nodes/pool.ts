@@ -1,10 +1,17 @@
 // What max and average pooling share.
 import type { AttributeValue } from '../spec.js';
-import type { NodeType } from './node.js';
+import type { NodeType, OnnxStep } from './node.js';
 import { checkPoolPadding, fitWindow, mapInput, slide, type Window } from './window.js';
 
-/** Everything of a pooling type but its name and its attributes' schema. */
-export function pooling<A extends Window & Record<string, AttributeValue>>(): Omit<NodeType<A>, 'type' | 'attributes' | 'attributeNames'> {
+/** A window's attributes under their names in ONNX; our order of sides is ONNX's order of pads. */
+export function windowAttributes({ kernel, stride, padding }: Window): NonNullable<OnnxStep['attributes']> {
+  return { kernel_shape: { ints: kernel }, strides: { ints: stride }, pads: { ints: padding } };
+}
+
+type Pooling<A extends Record<string, AttributeValue>> = Omit<NodeType<A>, 'type' | 'attributes' | 'attributeNames' | 'onnx'>;
+
+/** Everything of a pooling type but its name, its attributes' schema and its operator. */
+export function pooling<A extends Window & Record<string, AttributeValue>>(): Pooling<A> {
   return {
     arity: 1,
     shrinkable: [

@@ -1,5 +1,5 @@
 // max(x, 0).
 import { z } from 'zod';
-import { elementwise } from './elementwise.js';
+import { elementwise, unary } from './elementwise.js';
 
-export const relu = elementwise('relu', z.strictObject({}), []);
+export const relu = elementwise('relu', z.strictObject({}), [], () => unary('Relu'));

@@ -1,0 +1,20 @@
+// dx[row, v] = dy[row, offset + v], whole vec4f: the offset is a multiple of 4 channels, and so are the channels unless the
+// input is the last one, whose padding is dy's.
+// dy: [rows, stride] vec4f; dx: [rows, perRow] vec4f. One workgroup: `share` vectors of dx, a multiple of 64; one invocation:
+// every 64th of them. Workgroups may exceed the work.
+
+struct Shape { vectors: u32, share: u32, perRow: u32, offset: u32, stride: u32 }
+
+@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(1) var<storage, read_write> dy: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let base = (group.y * groups.x + group.x) * shape.share;
+  let end = min(base + shape.share, shape.vectors);
+  for (var i = base + lane; i < end; i += 64u) {
+    let row = i / shape.perRow;
+    dx[i] = dy[row * shape.stride + shape.offset + i - row * shape.perRow];
+  }
+}
