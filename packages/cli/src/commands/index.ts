@@ -1,6 +1,7 @@
 // The commands, in the order of the help text.
 import type { CommandDeclaration } from '../command.js';
-import { benchOpsCommand, benchStepCommand } from './bench.js';
+import { benchCompareCommand } from './bench-compare.js';
+import { benchAllCommand, benchOpsCommand, benchStepCommand } from './bench.js';
 import { compressCommand } from './compress.js';
 import { doctorCommand } from './doctor.js';
 import { evalCommand } from './eval.js';
@@ -22,4 +23,6 @@ export const commands: readonly CommandDeclaration[] = [
   doctorCommand,
   benchOpsCommand,
   benchStepCommand,
+  benchAllCommand,
+  benchCompareCommand,
 ];
