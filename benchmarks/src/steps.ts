@@ -25,6 +25,7 @@ import {
   Parameters,
   plainOrder,
   TrainingPlan,
+  type Sgd,
   type Split,
 } from '@n2n/trainer';
 import { zooNames, zooSpec, type NetworkSpec } from '@n2n/trainer/network';
@@ -93,24 +94,24 @@ export interface StepData {
 }
 
 /** Keyed random images and weights: the same in every process. */
-function stepData({ network, batch, channels, size }: StepCase): StepData {
+export function stepData({ network, batch, channels, size }: StepCase): StepData {
   const spec = zooSpec(network, { channels, height: size, width: size, classes: 10 });
   return { spec, split: randomSplit(batch, spec), weights: initialWeights(spec, 1) };
 }
 
 /** Preprocessing of the benchmarks' images: (pixel / 255 - mean) / std. */
-const BENCH_MEAN = 0.5;
-const BENCH_STD = 0.29;
+export const BENCH_MEAN = 0.5;
+export const BENCH_STD = 0.29;
 /** The rate at which timed steps train: finite over any number of steps on one batch. */
 const TIMED_LEARNING_RATE = 1e-4;
 
 export interface PrepareOptions {
   readonly learningRate?: number;
-  readonly optimiser?: { readonly nesterov: boolean; readonly weightDecay: number };
+  readonly optimiser?: Partial<Pick<Sgd, 'momentum' | 'nesterov' | 'weightDecay'>>;
 }
 
 /** Everything resident; one unit of work gathers the batch and runs the plan. The clock stands still: every step is the same work. */
-async function prepareStep(gpu: Gpu, stepOf: StepCase, data: StepData, options: PrepareOptions = {}): Promise<PreparedStep> {
+export async function prepareStep(gpu: Gpu, stepOf: StepCase, data: StepData, options: PrepareOptions = {}): Promise<PreparedStep> {
   const { name, kind, batch, channels } = stepOf;
   const { spec, split, weights } = data;
   const { learningRate = TIMED_LEARNING_RATE, optimiser = {} } = options;

@@ -15,6 +15,13 @@ const COMMANDS = {
   start: (args) => n2n(['quickstart', ...args]),
   test: (args) => checkAndTest(ROOT, args),
   bench: (args) => n2n(['bench', 'all', ...args]),
+  async 'bench:peers'(args) {
+    await installPackages(
+      join(ROOT, 'benchmarks/peers'),
+      'TensorFlow.js, jax-js and onnxruntime (700 MB) in benchmarks/peers, for this command only',
+    );
+    return n2n(['bench', 'peers', ...args]);
+  },
 };
 
 /** @param {readonly string[]} args */

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import type { Provenance } from '@n2n/benchmarks';
 import type { Measurement, ProfileRow } from '@n2n/kernels';
 import { afterAll, describe, expect, it } from 'vitest';
-import { profileTables, resultTable } from './commands/bench-report.js';
+import { peerTables, profileTables, resultTable } from './commands/bench-report.js';
 import { readResults, saveResults } from './commands/bench-results.js';
 import { n2n, n2nJson, temporaryFolder } from './testing/cli.js';
 
@@ -74,6 +74,31 @@ describe('tables', () => {
     expect(text).not.toContain('tiny forward');
     expect(text).toContain('(and 1 of less than 0.5 % each)');
     expect(text).toContain('conv2d/forward.winograd');
+  });
+});
+
+describe('peer table', () => {
+  it('sets engines beside n2n, and says who is not in it', () => {
+    const one = { name: 'gemm/512', bestMs: 10, medianMs: 11, samplesMs: [10, 11, 12], gflops: 26.8, ratio: 1, deviation: 0 };
+    const text = peerTables({
+      adapter,
+      engines: [],
+      skipped: [],
+      results: [
+        { engine: 'n2n', ...one },
+        { engine: 'jax-webgpu', ...one, bestMs: 50, ratio: 5, deviation: 2e-7 },
+      ],
+      failures: [
+        { engine: 'tfjs-webgpu', name: 'gemm/512', reason: 'differs', unsupported: false },
+        { engine: 'ort-cpu-1', name: 'gemm/512', reason: 'does not train', unsupported: true },
+      ],
+      unavailable: [{ engine: 'torch-cpu-1', reason: 'no torch' }],
+    });
+    expect(text).toMatch(/n2n +10.0 ms +11.0 ms +26.8\n/);
+    expect(text).toMatch(/jax-webgpu +50.0 ms +11.0 ms +26.8 +5.00x +2.0e-7\n/);
+    expect(text).toContain('Not measured:\ntfjs-webgpu, gemm/512: differs\n');
+    expect(text).toContain('Cannot run here:\ntorch-cpu-1: no torch\n');
+    expect(text).not.toContain('does not train');
   });
 });
 

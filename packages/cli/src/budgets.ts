@@ -74,6 +74,11 @@ export const BENCH = {
   timeLimitSeconds: 600,
   /** Runnable processes a core, before the start, from which on the machine is called busy. */
   busyLoad: 0.5,
+  /** `bench peers`: rounds of all engines, least time of one measurement, and the limits of patience. */
+  peerRounds: 5,
+  peerMinimumMs: 200,
+  answerLimitSeconds: 300,
+  peerTimeLimitSeconds: 3600,
   /** `bench compare`: percent by which a median must change to count. */
   thresholdPercent: 5,
   /** The chance of calling anything changed when nothing is. */

@@ -1,7 +1,7 @@
 // Benchmark results as tables.
-import type { Comparison, StepProfile } from '@n2n/benchmarks';
+import type { Comparison, PeerReport, StepProfile } from '@n2n/benchmarks';
 import type { Measurement, ProfileRow, Roof } from '@n2n/kernels';
-import { milliseconds } from '../output/format.js';
+import { milliseconds, times } from '../output/format.js';
 import { table } from '../output/table.js';
 
 const right = (...titles: readonly string[]): { title: string; align: 'right' }[] => titles.map((title) => ({ title, align: 'right' }));
@@ -86,4 +86,30 @@ export function comparisonTable(results: readonly Comparison[]): string {
     verdict,
   ]);
   return table([{ title: 'case' }, ...right('before', 'after', 'time', 'p'), { title: 'verdict' }], rows);
+}
+
+/** One table a case; what is not in it, with the reason. */
+export function peerTables({ results, failures, unavailable }: PeerReport): string {
+  const names = [...new Set(results.map(({ name }) => name))];
+  const tables = names.map((name) => {
+    const rows = results
+      .filter((result) => result.name === name)
+      .map(({ engine, bestMs, medianMs, gflops, samplesPerSecond, ratio, deviation }) => [
+        engine,
+        milliseconds(bestMs),
+        milliseconds(medianMs),
+        digits(gflops ?? samplesPerSecond),
+        engine === 'n2n' ? '' : times(ratio),
+        engine === 'n2n' ? '' : deviation.toExponential(1),
+      ]);
+    const unit = results.some((result) => result.name === name && result.gflops !== undefined) ? 'GFLOP/s' : 'samples/s';
+    return table([{ title: name }, ...right('best', 'median', unit, 'n2n is faster', 'deviation')], rows);
+  });
+  const broken = failures.filter(({ unsupported }) => !unsupported).map(({ engine, name, reason }) => `${engine}, ${name}: ${reason}\n`);
+  const missing = unavailable.map(({ engine, reason }) => `${engine}: ${reason}\n`);
+  return [
+    ...tables,
+    ...(broken.length === 0 ? [] : [`Not measured:\n${broken.join('')}`]),
+    ...(missing.length === 0 ? [] : [`Cannot run here:\n${missing.join('')}`]),
+  ].join('\n');
 }

@@ -1,17 +1,26 @@
 // Result files of the benchmarks: what `--json` prints, and where --save puts it.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Provenance } from '@n2n/benchmarks';
 import { z } from 'zod';
 import { InputError } from '../errors.js';
 import type { AdapterRecord } from '../output/adapter.js';
 
+interface Named {
+  readonly name: string;
+  readonly engine?: string;
+}
+
 /** Every document of `n2n bench`; results have more than their names. */
-export interface BenchDocument<R extends { readonly name: string }> {
+export interface BenchDocument<R extends Named> {
   readonly adapter: AdapterRecord;
   readonly run: Provenance;
   readonly results: readonly R[];
 }
+
+/** Where --save writes: in the checkout. */
+export const resultsFolder = fileURLToPath(new URL('../../../../benchmarks/results/', import.meta.url));
 
 const schema = z.looseObject({
   adapter: z.looseObject({ device: z.string(), description: z.string() }),
@@ -46,10 +55,10 @@ export async function readResults(path: string): Promise<StoredDocument> {
 }
 
 /**
- * Writes `<folder>/<adapter>-<date>.json` and returns its path. A file of the same name, adapter and commit is gone on with: results
+ * Writes `<folder>/<prefix><adapter>-<date>.json` and returns its path. A file of the same name, adapter and commit is gone on with: results
  * of the same name are replaced, the others stay, so that a run can be made piece by piece with --filter.
  */
-export async function saveResults<R extends { readonly name: string }>(document: BenchDocument<R>, folder: string): Promise<string> {
+export async function saveResults<R extends Named>(document: BenchDocument<R>, folder: string, prefix = ''): Promise<string> {
   await mkdir(folder, { recursive: true });
   const { device, description } = document.adapter;
   const slug = (text: string): string =>
@@ -57,14 +66,17 @@ export async function saveResults<R extends { readonly name: string }>(document:
       .toLowerCase()
       .replaceAll(/[^a-z0-9]+/g, '-')
       .replaceAll(/^-|-$/g, '');
-  const base = `${slug(device || description || 'adapter')}-${document.run.date.slice(0, 10)}`;
+  const base = `${prefix}${slug(device || description || 'adapter')}-${document.run.date.slice(0, 10)}`;
   for (let number = 1; ; number++) {
     const path = join(folder, `${base}${number === 1 ? '' : `-${number}`}.json`);
     const earlier = await readResults(path).catch(() => undefined);
     const same = earlier?.adapter.description === description && earlier.run?.commit?.hash === document.run.commit?.hash;
     if (earlier !== undefined && !same) continue;
-    const kept = (earlier?.results ?? []).filter(({ name }) => !document.results.some((result) => result.name === name));
+    const measured = new Set(document.results.map(keyOf));
+    const kept = (earlier?.results ?? []).filter((result) => !measured.has(keyOf(result)));
     await writeFile(path, `${JSON.stringify({ ...document, results: [...kept, ...document.results] }, undefined, 2)}\n`);
     return path;
   }
 }
+
+const keyOf = ({ engine, name }: { readonly name: string; readonly engine?: string | undefined }): string => `${engine ?? ''} ${name}`;

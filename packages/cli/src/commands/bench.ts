@@ -1,13 +1,12 @@
 // n2n bench ops, step, all: how fast the kernels and whole steps are on this adapter.
 import { profileSteps, provenance, runStepBench, stepCases } from '@n2n/benchmarks';
 import { headlineCases, isChosen, opBenchCases, runOpBench, type Measurement } from '@n2n/kernels';
-import { fileURLToPath } from 'node:url';
 import { defineCommand } from '../command.js';
 import type { Context } from '../context.js';
 import { adapterName, adapterRecord } from '../output/adapter.js';
 import { toggle } from '../settings/kinds.js';
 import { profileTables, resultTable } from './bench-report.js';
-import { saveResults, type BenchDocument } from './bench-results.js';
+import { resultsFolder, saveResults, type BenchDocument } from './bench-results.js';
 import { checkFilter, measureOptions, measuring, warnOfNoise } from './bench-settings.js';
 
 export const benchOpsCommand = defineCommand({
@@ -81,10 +80,7 @@ export const benchAllCommand = defineCommand({
     const kernels = await runOpBench(gpu, { ...measureOptions(context, values), headline: true });
     const steps = chosenSteps ? await runStepBench(gpu, measureOptions(context, values)) : [];
     const document = { adapter: found, run, results: [...kernels, ...steps] };
-    if (values.save) {
-      const folder = fileURLToPath(new URL('../../../../benchmarks/results/', import.meta.url));
-      context.output.note(`results written to ${await saveResults(document, folder)}`);
-    }
+    if (values.save) context.output.note(`results written to ${await saveResults(document, resultsFolder)}`);
     report(context, document);
     warnOfNoise(context, document.results, values.noiseLimit, run);
   },

@@ -1,6 +1,7 @@
 // The commands, in the order of the help text.
 import type { CommandDeclaration } from '../command.js';
 import { benchCompareCommand } from './bench-compare.js';
+import { benchPeersCommand } from './bench-peers.js';
 import { benchAllCommand, benchOpsCommand, benchStepCommand } from './bench.js';
 import { compressCommand } from './compress.js';
 import { doctorCommand } from './doctor.js';
@@ -25,4 +26,5 @@ export const commands: readonly CommandDeclaration[] = [
   benchStepCommand,
   benchAllCommand,
   benchCompareCommand,
+  benchPeersCommand,
 ];
