@@ -217,8 +217,7 @@ class Server:
         return {"ok": True}
 
     def measure(self, minimum_ms):
-        if self.unit_ms == 0:
-            self.work.run(1)
+        if self.unit_ms == 0:  # also warms up what the checked run did not
             self.unit_ms = self.timed(1)
         units = int(min(MOST_UNITS, max(1, -(-minimum_ms // self.unit_ms))))
         elapsed = self.timed(units)

@@ -98,10 +98,8 @@ class Server {
 
   async #measure(minimumMs: number): Promise<Reply> {
     const work = this.#prepared();
-    if (this.#unitMs === 0) {
-      await work.run(1); // compiles what the checked run did not
-      this.#unitMs = await timed(() => work.run(1));
-    }
+    // Also warms up what the checked run did not.
+    if (this.#unitMs === 0) this.#unitMs = await timed(() => work.run(1));
     const units = Math.min(MOST_UNITS, Math.max(1, Math.ceil(minimumMs / this.#unitMs)));
     const elapsedMs = await timed(() => work.run(units));
     this.#unitMs = elapsedMs / units;

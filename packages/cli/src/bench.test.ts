@@ -92,12 +92,15 @@ describe('peer table', () => {
         { engine: 'tfjs-webgpu', name: 'gemm/512', reason: 'differs', unsupported: false },
         { engine: 'ort-cpu-1', name: 'gemm/512', reason: 'does not train', unsupported: true },
       ],
-      unavailable: [{ engine: 'torch-cpu-1', reason: 'no torch' }],
+      unavailable: [
+        { engine: 'torch-cpu-1', reason: 'no torch' },
+        { engine: 'torch-cpu-2', reason: 'no torch' },
+      ],
     });
     expect(text).toMatch(/n2n +10.0 ms +11.0 ms +26.8\n/);
     expect(text).toMatch(/jax-webgpu +50.0 ms +11.0 ms +26.8 +5.00x +2.0e-7\n/);
     expect(text).toContain('Not measured:\ntfjs-webgpu, gemm/512: differs\n');
-    expect(text).toContain('Cannot run here:\ntorch-cpu-1: no torch\n');
+    expect(text).toContain('Cannot run here:\ntorch-cpu-1, torch-cpu-2: no torch\n');
     expect(text).not.toContain('does not train');
   });
 });

@@ -106,7 +106,11 @@ export function peerTables({ results, failures, unavailable }: PeerReport): stri
     return table([{ title: name }, ...right('best', 'median', unit, 'n2n is faster', 'deviation')], rows);
   });
   const broken = failures.filter(({ unsupported }) => !unsupported).map(({ engine, name, reason }) => `${engine}, ${name}: ${reason}\n`);
-  const missing = unavailable.map(({ engine, reason }) => `${engine}: ${reason}\n`);
+  const reasons = [...new Set(unavailable.map(({ reason }) => reason))];
+  const missing = reasons.map((reason) => {
+    const engines = unavailable.filter((one) => one.reason === reason).map(({ engine }) => engine);
+    return `${engines.join(', ')}: ${reason}\n`;
+  });
   return [
     ...tables,
     ...(broken.length === 0 ? [] : [`Not measured:\n${broken.join('')}`]),

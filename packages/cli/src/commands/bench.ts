@@ -1,8 +1,9 @@
 // n2n bench ops, step, all: how fast the kernels and whole steps are on this adapter.
 import { profileSteps, provenance, runStepBench, stepCases } from '@n2n/benchmarks';
-import { headlineCases, isChosen, opBenchCases, runOpBench, type Measurement } from '@n2n/kernels';
+import { hasTimestamps, headlineCases, isChosen, opBenchCases, runOpBench, type Measurement } from '@n2n/kernels';
 import { defineCommand } from '../command.js';
 import type { Context } from '../context.js';
+import { UsageError } from '../errors.js';
 import { adapterName, adapterRecord } from '../output/adapter.js';
 import { toggle } from '../settings/kinds.js';
 import { profileTables, resultTable } from './bench-report.js';
@@ -40,6 +41,9 @@ export const benchStepCommand = defineCommand({
     const gpu = await context.openGpu(values.adapter);
     checkFilter(values.filter, stepCases, gpu.adapter.software);
     const found = adapterRecord(gpu.adapter);
+    if (values.profile && !hasTimestamps(gpu)) {
+      throw new UsageError(`--profile needs timestamp queries, which ${adapterName(found)} does not offer; measure without it`);
+    }
     const results = await runStepBench(gpu, measureOptions(context, values));
     if (!values.profile) report(context, { adapter: found, run, results });
     else {
