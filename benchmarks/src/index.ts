@@ -1,7 +1,7 @@
 // @n2n/benchmarks: throughput of training steps, comparison of results, other engines; kernels measure themselves in @n2n/kernels.
 export { compareResults, type Comparable, type Comparison, type ComparisonReport } from './compare.js';
 export { peerCases } from './peers/cases.js';
-export { peersFolder } from './peers/engines.js';
+export { engineNames, peersFolder } from './peers/engines.js';
 export { runPeerBench, type PeerReport } from './peers/run.js';
 export { provenance, type Provenance } from './provenance.js';
 export {

@@ -56,3 +56,6 @@ export function engineDeclarations({ adapter, python }: EngineOptions): EngineDe
     torch('cuda-bf16', 2, 2e-1),
   ];
 }
+
+/** The names that results may have. */
+export const engineNames: readonly string[] = engineDeclarations({ adapter: 'any', python: 'python3' }).map(({ name }) => name);

@@ -153,8 +153,8 @@ class PeerBench {
   #dawnFlags(): string[] {
     const flags = ['enable-dawn-features=vulkan_enable_f16_on_nvidia,allow_unsafe_apis,disable_robustness'];
     const { adapter } = this.#options;
-    const named = adapter === 'any' || adapter === 'gpu' || adapter === 'cpu' ? undefined : adapter;
-    const name = named ?? (this.#adapter?.software === true ? 'llvmpipe' : undefined);
+    // As n2n chooses; that it is the same adapter in the end is checked.
+    const name = adapter === 'cpu' ? 'llvmpipe' : adapter === 'any' || adapter === 'gpu' ? undefined : adapter;
     return name === undefined ? flags : [...flags, `adapter=${name}`];
   }
 

@@ -195,6 +195,11 @@ describe('measurement', () => {
   });
 
   it('refuses a filter that leaves nothing', async () => {
+    expect(await n2n(['bench', 'peers', '--filter', 'gem/512'])).toMatchObject({ code: 2, stdout: '' });
+    expect(await n2n(['bench', 'peers', '--engines', 'torch,jx'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/--engines got "jx".*there are n2n, tfjs-webgpu/),
+    });
     expect(await n2n(['bench', 'all', '--filter', 'gem/512'])).toMatchObject({ code: 2, stdout: '' });
     expect(await n2n(['bench', 'ops', '--filter', '256x512', '--adapter', 'cpu'])).toMatchObject({
       code: 2,

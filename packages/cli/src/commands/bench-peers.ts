@@ -2,7 +2,7 @@
 // `npm run bench:peers`, for this command only.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { peerCases, peersFolder, provenance, runPeerBench } from '@n2n/benchmarks';
+import { engineNames, peerCases, peersFolder, provenance, runPeerBench } from '@n2n/benchmarks';
 import { BENCH } from '../budgets.js';
 import { defineCommand } from '../command.js';
 import { UsageError } from '../errors.js';
@@ -41,6 +41,11 @@ export const benchPeersCommand = defineCommand({
   },
   async run(context, values) {
     checkFilter(values.filter, peerCases);
+    const engines = values.engines.split(',').filter((name) => name !== '');
+    const unknown = engines.find((part) => !engineNames.some((name) => name.includes(part)));
+    if (unknown !== undefined) {
+      throw new UsageError(`--engines got "${unknown}", which is in no engine's name; there are ${engineNames.join(', ')}`);
+    }
     if (!existsSync(join(peersFolder, 'node_modules'))) {
       throw new UsageError(`the other engines are not installed in ${peersFolder}: run "npm run bench:peers", which installs them`);
     }
@@ -52,7 +57,7 @@ export const benchPeersCommand = defineCommand({
     const report = await runPeerBench({
       ...values,
       signal: context.signal,
-      engines: values.engines.split(',').filter((name) => name !== ''),
+      engines,
       answerLimitMs: values.answerLimit * 1000,
       timeLimitMs: values.timeLimit === 0 ? Infinity : values.timeLimit * 1000,
       onProgress: ({ done, total, detail }) => progress.update(done, total, detail),
