@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { peerCases } from './cases.js';
 import { EngineProcess } from './child.js';
 import type { EngineDeclaration } from './engines.js';
-import { checkedDeviation, runPeerBench } from './run.js';
+import { checkedDeviation, runPeerBench, type PeerReport } from './run.js';
 
 let folder: string;
 let script: string;
@@ -69,7 +69,10 @@ describe('runPeerBench', () => {
       engine('elsewhere', { sameAdapter: true }),
       engine('missing', { command: join(folder, 'no-such-command') }),
     ];
-    const report = await runPeerBench({ ...options, ...limits }, engines);
+    const counts: number[] = [];
+    const onCase = async ({ results }: PeerReport): Promise<void> => void counts.push(results.length);
+    const report = await runPeerBench({ ...options, ...limits, onCase }, engines);
+    expect(counts).toEqual([2]);
     expect(report.adapter).toMatchObject({ description: 'driver 1', software: true });
     expect(report.results).toEqual([
       {

@@ -23,6 +23,8 @@ export interface PeerBenchOptions extends EngineOptions {
   /** After this no new case begins. */
   readonly timeLimitMs: number;
   readonly onProgress?: (progress: PeerProgress) => void;
+  /** Gets what is known after each case, so that a run that is stopped leaves something. */
+  readonly onCase?: (report: PeerReport) => Promise<void>;
   readonly signal?: AbortSignal;
 }
 
@@ -164,9 +166,17 @@ class PeerBench {
     const deadline = performance.now() + timeLimitMs;
     const skipped: string[] = [];
     for (const [index, one] of chosen.entries()) {
-      if (performance.now() > deadline) skipped.push(one.name);
-      else await this.#measureCase(one, folder, (detail) => this.#options.onProgress?.({ done: index, total: chosen.length, detail }));
+      if (performance.now() > deadline) {
+        skipped.push(one.name);
+        continue;
+      }
+      await this.#measureCase(one, folder, (detail) => this.#options.onProgress?.({ done: index, total: chosen.length, detail }));
+      await this.#options.onCase?.(this.#reportWith(skipped));
     }
+    return this.#reportWith(skipped);
+  }
+
+  #reportWith(skipped: readonly string[]): PeerReport {
     return {
       adapter: this.#adapter!,
       engines: this.#engines,

@@ -2,7 +2,7 @@
 // `npm run bench:peers`, for this command only.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { engineNames, peerCases, peersFolder, provenance, runPeerBench } from '@n2n/benchmarks';
+import { engineNames, peerCases, peersFolder, provenance, runPeerBench, type PeerReport } from '@n2n/benchmarks';
 import { BENCH } from '../budgets.js';
 import { defineCommand } from '../command.js';
 import { UsageError } from '../errors.js';
@@ -54,16 +54,19 @@ export const benchPeersCommand = defineCommand({
     context.closeGpu();
     const run = await provenance();
     const progress = context.output.progress('comparing', 'cases');
+    const documentOf = (found: PeerReport) => ({ ...found, adapter: adapterRecord(found.adapter), run });
+    const save = async (found: PeerReport): Promise<string> => saveResults(documentOf(found), resultsFolder, 'peers-');
     const report = await runPeerBench({
       ...values,
       signal: context.signal,
       engines,
       answerLimitMs: values.answerLimit * 1000,
       timeLimitMs: values.timeLimit === 0 ? Infinity : values.timeLimit * 1000,
+      ...(values.save && { onCase: async (found: PeerReport) => void (await save(found)) }),
       onProgress: ({ done, total, detail }) => progress.update(done, total, detail),
     });
-    const document = { ...report, adapter: adapterRecord(report.adapter), run };
-    if (values.save) context.output.note(`results written to ${await saveResults(document, resultsFolder, 'peers-')}`);
+    const document = documentOf(report);
+    if (values.save && report.results.length > 0) context.output.note(`results written to ${await save(report)}`);
     context.output.result(document, () => `${adapterName(document.adapter)}\n\n${peerTables(report)}`);
     for (const { engine, note } of report.engines) if (note !== undefined) context.output.note(`${engine}: ${note}`);
     if (report.skipped.length > 0) {
