@@ -77,7 +77,7 @@ export const BENCH = {
   /** `bench peers`: rounds of all engines, least time of one measurement, and the limits of patience. */
   peerRounds: 5,
   peerMinimumMs: 200,
-  answerLimitSeconds: 300,
+  answerLimitSeconds: 600,
   peerTimeLimitSeconds: 3600,
   /** `bench compare`: percent by which a median must change to count. */
   thresholdPercent: 5,

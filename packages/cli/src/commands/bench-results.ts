@@ -7,13 +7,8 @@ import { z } from 'zod';
 import { InputError } from '../errors.js';
 import type { AdapterRecord } from '../output/adapter.js';
 
-interface Named {
-  readonly name: string;
-  readonly engine?: string;
-}
-
 /** Every document of `n2n bench`; results have more than their names. */
-export interface BenchDocument<R extends Named> {
+export interface BenchDocument<R extends { readonly name: string }> {
   readonly adapter: AdapterRecord;
   readonly run: Provenance;
   readonly results: readonly R[];
@@ -56,9 +51,13 @@ export async function readResults(path: string): Promise<StoredDocument> {
 
 /**
  * Writes `<folder>/<prefix><adapter>-<date>.json` and returns its path. A file of the same name, adapter and commit is gone on with: results
- * of the same name are replaced, the others stay, so that a run can be made piece by piece with --filter.
+ * of the same case are replaced (of all engines: their ratios belong to one run), the others stay, so that a run can be made piece by piece with --filter.
  */
-export async function saveResults<R extends Named>(document: BenchDocument<R>, folder: string, prefix = ''): Promise<string> {
+export async function saveResults<R extends { readonly name: string }>(
+  document: BenchDocument<R>,
+  folder: string,
+  prefix = '',
+): Promise<string> {
   await mkdir(folder, { recursive: true });
   const { device, description } = document.adapter;
   const slug = (text: string): string =>
@@ -72,11 +71,9 @@ export async function saveResults<R extends Named>(document: BenchDocument<R>, f
     const earlier = await readResults(path).catch(() => undefined);
     const same = earlier?.adapter.description === description && earlier.run?.commit?.hash === document.run.commit?.hash;
     if (earlier !== undefined && !same) continue;
-    const measured = new Set(document.results.map(keyOf));
-    const kept = (earlier?.results ?? []).filter((result) => !measured.has(keyOf(result)));
+    const measured = new Set(document.results.map(({ name }) => name));
+    const kept = (earlier?.results ?? []).filter(({ name }) => !measured.has(name));
     await writeFile(path, `${JSON.stringify({ ...document, results: [...kept, ...document.results] }, undefined, 2)}\n`);
     return path;
   }
 }
-
-const keyOf = ({ engine, name }: { readonly name: string; readonly engine?: string | undefined }): string => `${engine ?? ''} ${name}`;
