@@ -1,5 +1,20 @@
 // Whole training steps and evaluations of zoo networks on random images: what a search pays for.
-import { measureAll, type BenchCase, type Encodable, type Gpu, type Measurement, type MeasureOptions } from '@n2n/kernels';
+import {
+  chooseCases,
+  measureAll,
+  profile,
+  recordedWork,
+  type BenchCase,
+  type Encodable,
+  type Gpu,
+  type Measurement,
+  type MeasureOptions,
+  type NamedCase,
+  type Profile,
+  type ProfileOptions,
+  type Recording,
+  type Roof,
+} from '@n2n/kernels';
 import {
   defaultSgd,
   DeviceImages,
@@ -10,13 +25,14 @@ import {
   Parameters,
   plainOrder,
   TrainingPlan,
+  type Sgd,
   type Split,
 } from '@n2n/trainer';
-import { zooSpec, type NetworkSpec } from '@n2n/trainer/network';
+import { zooNames, zooSpec, type NetworkSpec } from '@n2n/trainer/network';
 
 type Kind = 'step' | 'eval';
 
-interface StepCase {
+export interface StepCase extends NamedCase {
   /** `step/mnist-cnn/64`: what / network / batch. */
   readonly name: string;
   readonly kind: Kind;
@@ -33,14 +49,17 @@ function stepCase(kind: Kind, network: string, batch: number, input: { channels:
   return { name: `${kind}/${network}/${batch}`, kind, network, batch, ...input };
 }
 
+/** The networks that this version has. */
 export const stepCases: readonly StepCase[] = [
   stepCase('step', 'mnist-cnn', 64, mnist),
   stepCase('step', 'mnist-cnn', 256, mnist),
   stepCase('eval', 'mnist-cnn', 500, mnist),
   stepCase('step', 'plain-6', 64, mnist),
+  stepCase('step', 'resnet20', 16, cifar),
   stepCase('step', 'resnet18', 16, cifar),
   stepCase('step', 'vgg13', 16, cifar),
-];
+  { ...stepCase('step', 'resnet18', 256, cifar), heavy: 'step/resnet18/256' },
+].filter(({ network }) => zooNames.includes(network));
 
 function randomSplit(count: number, spec: NetworkSpec): Split {
   const { channels, height, width } = spec.input;
@@ -50,37 +69,79 @@ function randomSplit(count: number, spec: NetworkSpec): Split {
   return { count, images, labels: Uint8Array.from({ length: count }, (_, i) => i % spec.classes) };
 }
 
-interface Prepared {
+export interface PreparedStep {
   readonly bench: BenchCase;
+  /** What a unit of work replays: the feed's gathering, then the plan. */
+  readonly recordings: readonly [feed: Recording, plan: Recording];
+  readonly memory: StepMemory;
+  readonly plan: TrainingPlan | EvaluationPlan;
+  readonly parameters: Parameters;
   destroy(): Promise<void>;
 }
 
-/** Everything resident; one unit of work gathers the batch and runs the plan. The clock stands still: every step is the same work. */
-async function prepare(gpu: Gpu, { name, kind, network, batch, channels, size }: StepCase): Promise<Prepared> {
+/** Device memory of a step beside its parameters. */
+export interface StepMemory {
+  readonly activationBytes: number;
+  /** What the activations would take if no place were used twice. */
+  readonly activationBytesWithoutReuse: number;
+  readonly scratchBytes: number;
+}
+
+export interface StepData {
+  readonly spec: NetworkSpec;
+  readonly split: Split;
+  readonly weights: ReadonlyMap<string, Float32Array>;
+}
+
+/** Keyed random images and weights: the same in every process. */
+export function stepData({ network, batch, channels, size }: StepCase): StepData {
   const spec = zooSpec(network, { channels, height: size, width: size, classes: 10 });
-  const images = await DeviceImages.create(gpu, randomSplit(batch, spec), spec.input);
-  const preprocessing = { mean: Array<number>(channels).fill(0.5), std: Array<number>(channels).fill(0.29) };
+  return { spec, split: randomSplit(batch, spec), weights: initialWeights(spec, 1) };
+}
+
+/** Preprocessing of the benchmarks' images: (pixel / 255 - mean) / std. */
+export const BENCH_MEAN = 0.5;
+export const BENCH_STD = 0.29;
+/** The rate at which timed steps train: finite over any number of steps on one batch. */
+const TIMED_LEARNING_RATE = 1e-4;
+
+export interface PrepareOptions {
+  readonly learningRate?: number;
+  readonly optimiser?: Partial<Pick<Sgd, 'momentum' | 'nesterov' | 'weightDecay'>>;
+}
+
+/** Everything resident; one unit of work gathers the batch and runs the plan. The clock stands still: every step is the same work. */
+export async function prepareStep(gpu: Gpu, stepOf: StepCase, data: StepData, options: PrepareOptions = {}): Promise<PreparedStep> {
+  const { name, kind, batch, channels } = stepOf;
+  const { spec, split, weights } = data;
+  const { learningRate = TIMED_LEARNING_RATE, optimiser = {} } = options;
+  const images = await DeviceImages.create(gpu, split, spec.input);
+  const preprocessing = { mean: Array<number>(channels).fill(BENCH_MEAN), std: Array<number>(channels).fill(BENCH_STD) };
   const feed = await Feed.create(gpu, images, { batch, steps: 1, preprocessing });
-  const parameters = await Parameters.create(gpu, spec, initialWeights(spec, 1));
+  const parameters = await Parameters.create(gpu, spec, weights);
   const plan =
     kind === 'eval'
       ? await EvaluationPlan.create(gpu, parameters, feed)
       : await TrainingPlan.create(gpu, parameters, feed, {
           objective: { hard: { weight: 1, smoothing: 0 } },
-          optimiser: { ...defaultSgd, learningRate: 1e-4 },
+          optimiser: { ...defaultSgd, ...optimiser, learningRate },
           seed: 1,
           steps: 1,
         });
-  if (plan instanceof TrainingPlan) gpu.write(plan.schedule, new Float32Array([1e-4, 0, 0, 0]));
+  if (plan instanceof TrainingPlan) gpu.write(plan.schedule, new Float32Array([learningRate, 0, 0, 0]));
   feed.setOrder(plainOrder(Uint32Array.from({ length: batch }, (_, i) => i)));
+  const recordings = [feed.fill, plan.recording] as const;
   const work: Encodable = {
     encode(pass) {
-      feed.fill.encode(pass);
-      plan.recording.encode(pass);
+      for (const recording of recordings) recording.encode(pass);
     },
   };
   return {
-    bench: { name, record: work, samples: batch },
+    bench: { name, record: work, samples: batch, ...recordedWork(recordings) },
+    recordings,
+    memory: { ...plan.memory },
+    plan,
+    parameters,
     async destroy() {
       await plan.destroy();
       await feed.destroy();
@@ -95,21 +156,58 @@ export interface StepBenchOptions extends MeasureOptions {
   readonly filter?: string;
 }
 
+export interface StepMeasurement extends Measurement {
+  readonly memory: StepMemory;
+}
+
 /** Measures training steps and evaluations in turns. Throws RangeError when the filter matches nothing. */
-export async function runStepBench(gpu: Gpu, options: StepBenchOptions = {}): Promise<Measurement[]> {
-  const chosen = stepCases.filter(({ name }) => name.includes(options.filter ?? ''));
-  if (chosen.length === 0) {
-    throw new RangeError(`no benchmark has "${options.filter}" in its name; there are: ${stepCases.map(({ name }) => name).join(', ')}`);
-  }
-  const prepared: Prepared[] = [];
+export async function runStepBench(gpu: Gpu, options: StepBenchOptions = {}): Promise<StepMeasurement[]> {
+  const chosen = chooseCases(stepCases, options.filter ?? '', gpu.adapter.software);
+  const prepared: PreparedStep[] = [];
   try {
-    for (const one of chosen) prepared.push(await prepare(gpu, one));
-    return await measureAll(
+    for (const one of chosen) {
+      options.signal?.throwIfAborted();
+      prepared.push(await prepareStep(gpu, one, stepData(one)));
+    }
+    const measured = await measureAll(
       gpu,
       prepared.map(({ bench }) => bench),
       options,
     );
+    return measured.map((measurement, index) => ({ ...measurement, memory: prepared[index]!.memory }));
   } finally {
     for (const one of prepared) await one.destroy();
   }
+}
+
+export interface StepProfile {
+  readonly name: string;
+  readonly profile: Profile;
+  /** Measured in the same rounds. */
+  readonly roof: Roof;
+}
+
+export interface StepProfileOptions extends Omit<ProfileOptions, 'onProgress'> {
+  readonly filter?: string;
+  readonly onProgress?: (progress: { readonly done: number; readonly total: number; readonly name: string }) => void;
+}
+
+/** Device time of every pass of the chosen steps, one step after the other. Throws RangeError when the filter matches nothing. */
+export async function profileSteps(gpu: Gpu, options: StepProfileOptions = {}): Promise<StepProfile[]> {
+  const { filter = '', onProgress, ...rest } = options;
+  const chosen = chooseCases(stepCases, filter, gpu.adapter.software);
+  const profiles: StepProfile[] = [];
+  for (const [index, one] of chosen.entries()) {
+    const prepared = await prepareStep(gpu, one, stepData(one));
+    try {
+      const found = await profile(gpu, prepared.recordings, {
+        ...rest,
+        onProgress: (done, total) => onProgress?.({ done: index * total + done, total: chosen.length * total, name: one.name }),
+      });
+      profiles.push({ name: one.name, ...found });
+    } finally {
+      await prepared.destroy();
+    }
+  }
+  return profiles;
 }

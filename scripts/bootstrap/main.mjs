@@ -10,18 +10,39 @@ import { runAttached, say, SetupError } from './run.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
+/** @type {Record<string, (args: readonly string[]) => Promise<number>>} */
+const COMMANDS = {
+  start: (args) => n2n(['quickstart', ...args]),
+  test: (args) => checkAndTest(ROOT, args),
+  bench: (args) => n2n(['bench', 'all', ...args]),
+  async 'bench:peers'(args) {
+    await installPackages(
+      join(ROOT, 'benchmarks/peers'),
+      'TensorFlow.js, jax-js and onnxruntime (700 MB) in benchmarks/peers, for this command only',
+    );
+    return n2n(['bench', 'peers', ...args]);
+  },
+};
+
+/** @param {readonly string[]} args */
+const n2n = (args) => runAttached(process.execPath, [join(ROOT, 'packages/cli/bin/n2n.js'), ...args]);
+
 /** @param {readonly string[]} argv the command and its arguments */
-async function bootstrap([command, ...args]) {
-  if (command !== 'start' && command !== 'test')
-    throw new SetupError(`bootstrap got "${command ?? ''}", it needs "start" or "test" (npm start, npm test)`, 2);
+async function bootstrap([name = '', ...args]) {
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined) {
+    const names = Object.keys(COMMANDS);
+    throw new SetupError(
+      `bootstrap got "${name}", it needs one of ${names.join(', ')} (${names.map((one) => `npm run ${one}`).join(', ')})`,
+      2,
+    );
+  }
   ensureRuntimeDirectory(process.env);
   silenceTelemetry(process.env);
   await installPackages(ROOT);
   await ensureAdapter();
   await build(ROOT);
-  return command === 'start'
-    ? runAttached(process.execPath, [join(ROOT, 'packages/cli/bin/n2n.js'), 'quickstart', ...args])
-    : checkAndTest(ROOT, args);
+  return command(args);
 }
 
 try {

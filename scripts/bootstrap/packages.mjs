@@ -56,13 +56,16 @@ export function npmCommand(environment) {
   return path?.endsWith('npm-cli.js') ? [process.execPath, [path]] : ['npm', []];
 }
 
-/** @param {string} root the repository */
-export async function installPackages(root) {
+/**
+ * @param {string} root the folder with package.json and its lock file: the repository, or the engines it is compared with
+ * @param {string} [what] what is installed, for the one line that says so
+ */
+export async function installPackages(root, what = 'the npm packages of the lock file') {
   const wanted = readLock(join(root, 'package-lock.json'));
   if (wanted === undefined) throw new SetupError('package-lock.json is missing or not JSON: check the files out again', 2);
   const reason = staleReason(wanted, readLock(join(root, 'node_modules/.package-lock.json')));
   if (reason === undefined) return;
-  say(`installing the npm packages of the lock file, without install scripts (${reason})`);
+  say(`installing ${what}, without install scripts (${reason})`);
   const [command, first] = npmCommand(process.env);
   // The tools that build and test are development dependencies: NODE_ENV=production must not leave them out.
   const args = [...first, 'ci', '--ignore-scripts', '--include=dev', '--no-audit', '--no-fund', '--no-progress', '--loglevel=error'];

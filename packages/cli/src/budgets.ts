@@ -79,5 +79,25 @@ export const QUICKSTART = {
 /** Share of a small data set's training images that becomes validation. */
 export const VALIDATION_FRACTION = 0.1;
 
-/** `n2n bench`: timed repetitions of each case. */
-export const BENCH = { repetitions: 9 } as const;
+/** `n2n bench`. */
+export const BENCH = {
+  /** Timed repetitions of each case. */
+  repetitions: 9,
+  warmUp: 2,
+  /** Least wall time of one repetition. */
+  minimumMs: 60,
+  /** Robust relative spread of the repetitions above which a case is called noisy. */
+  noisePercent: 10,
+  timeLimitSeconds: 600,
+  /** Runnable processes a core, before the start, from which on the machine is called busy. */
+  busyLoad: 0.5,
+  /** `bench peers`: rounds of all engines, least time of one measurement, and the limits of patience. */
+  peerRounds: 5,
+  peerMinimumMs: 200,
+  answerLimitSeconds: 600,
+  peerTimeLimitSeconds: 3600,
+  /** `bench compare`: percent by which a median must change to count. */
+  thresholdPercent: 5,
+  /** The chance of calling anything changed when nothing is. */
+  significance: 0.01,
+} as const;

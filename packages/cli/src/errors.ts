@@ -20,6 +20,11 @@ export class GoalError extends Error {
   override readonly name = 'GoalError';
 }
 
+/** A benchmark became slower. Exit code 7. */
+export class RegressionError extends Error {
+  override readonly name = 'RegressionError';
+}
+
 /** A run directory that exists already, or that another process is using. Exit code 8. */
 export class RunInUseError extends Error {
   override readonly name = 'RunInUseError';
@@ -44,6 +49,7 @@ export const EXIT = {
   noAdapter: 4,
   device: 5,
   goalNotReached: 6,
+  regression: 7,
   inUse: 8,
 } as const;
 
@@ -66,6 +72,7 @@ const EXIT_CODES: readonly (readonly [ErrorClass, number])[] = [
   [DeviceMemoryError, EXIT.device],
   [GoalError, EXIT.goalNotReached],
   [DivergedError, EXIT.goalNotReached],
+  [RegressionError, EXIT.regression],
   [RunInUseError, EXIT.inUse],
 ];
 

@@ -1,83 +1,95 @@
-// n2n bench ops, n2n bench step: how fast the kernels and whole steps are on this adapter.
-import { runStepBench, stepCases } from '@n2n/benchmarks';
-import { opBenchCases, runOpBench, type BenchProgress, type Measurement } from '@n2n/kernels';
-import { BENCH } from '../budgets.js';
+// n2n bench ops, step, all: how fast the kernels and whole steps are on this adapter.
+import { profileSteps, provenance, runStepBench, stepCases } from '@n2n/benchmarks';
+import { hasTimestamps, headlineCases, isChosen, opBenchCases, runOpBench, type Measurement } from '@n2n/kernels';
 import { defineCommand } from '../command.js';
 import type { Context } from '../context.js';
 import { UsageError } from '../errors.js';
-import { adapterName, adapterRecord, type AdapterRecord } from '../output/adapter.js';
-import { milliseconds } from '../output/format.js';
-import { table } from '../output/table.js';
-import { integer } from '../settings/kinds.js';
-import { adapter, filter } from '../settings/settings.js';
-
-const repetitions = integer(
-  { flags: '--repetitions <n>', about: 'timed repetitions of each case, in turns' },
-  1,
-  BENCH.repetitions,
-  10_000,
-);
-const settings = { filter, repetitions, adapter };
+import { adapterName, adapterRecord } from '../output/adapter.js';
+import { toggle } from '../settings/kinds.js';
+import { profileTables, resultTable } from './bench-report.js';
+import { resultsFolder, saveResults, type BenchDocument } from './bench-results.js';
+import { checkFilter, measureOptions, measuring, warnOfNoise } from './bench-settings.js';
 
 export const benchOpsCommand = defineCommand({
   name: 'bench ops',
   about: 'speed of every kernel, of the cases other engines were measured with, and of the machine',
-  settings,
+  settings: measuring,
   async run(context, values) {
     checkFilter(values.filter, opBenchCases());
+    const run = await provenance();
     const gpu = await context.openGpu(values.adapter);
-    const { filter: part, repetitions: count } = values;
-    const results = await runOpBench(gpu, { filter: part, repetitions: count, signal: context.signal, onProgress: reporter(context) });
-    report(context, adapterRecord(gpu.adapter), results);
+    checkFilter(values.filter, opBenchCases(), gpu.adapter.software);
+    const results = await runOpBench(gpu, measureOptions(context, values));
+    report(context, { adapter: adapterRecord(gpu.adapter), run, results });
+    warnOfNoise(context, results, values.noiseLimit, run);
   },
 });
 
 export const benchStepCommand = defineCommand({
   name: 'bench step',
   about: 'speed of whole training and evaluation steps',
-  settings,
+  settings: {
+    ...measuring,
+    profile: toggle(
+      { flags: '--profile', about: "device time of each of a step's passes, ops and kernels, beside the machine's limits" },
+      false,
+    ),
+  },
   async run(context, values) {
     checkFilter(values.filter, stepCases);
+    const run = await provenance();
     const gpu = await context.openGpu(values.adapter);
-    const { filter: part, repetitions: count } = values;
-    const results = await runStepBench(gpu, { filter: part, repetitions: count, signal: context.signal, onProgress: reporter(context) });
-    report(context, adapterRecord(gpu.adapter), results);
+    checkFilter(values.filter, stepCases, gpu.adapter.software);
+    const found = adapterRecord(gpu.adapter);
+    if (values.profile && !hasTimestamps(gpu)) {
+      throw new UsageError(`--profile needs timestamp queries, which ${adapterName(found)} does not offer; measure without it`);
+    }
+    const results = await runStepBench(gpu, measureOptions(context, values));
+    if (!values.profile) report(context, { adapter: found, run, results });
+    else {
+      const progress = context.output.progress('profiling', 'replays');
+      const profiles = await profileSteps(gpu, {
+        filter: values.filter,
+        repetitions: values.repetitions,
+        signal: context.signal,
+        onProgress: ({ done, total, name }) => progress.update(done, total, name),
+      });
+      const profiled = results.map((result) => ({ ...result, ...profiles.find(({ name }) => name === result.name) }));
+      context.output.result({ adapter: found, run, results: profiled }, () =>
+        [`${adapterName(found)}\n`, resultTable(results), ...profiles.map(profileTables)].join('\n'),
+      );
+    }
+    warnOfNoise(context, results, values.noiseLimit, run);
   },
 });
 
-function checkFilter(part: string, cases: readonly { readonly name: string }[]): void {
-  if (cases.some(({ name }) => name.includes(part))) return;
-  throw new UsageError(`--filter got "${part}", which is in no case's name; there are ${cases.map(({ name }) => name).join(', ')}`);
-}
+export const benchAllCommand = defineCommand({
+  name: 'bench all',
+  about: 'the kernels that other engines are compared with, whole steps and their overhead, beside the roof of the same run',
+  settings: {
+    ...measuring,
+    save: toggle(
+      { flags: '--save', about: 'also write benchmarks/results/<adapter>-<date>.json; cases it already has are replaced' },
+      false,
+    ),
+  },
+  async run(context, values) {
+    const ops = headlineCases();
+    checkFilter(values.filter, [...ops, ...stepCases]);
+    const run = await provenance();
+    const gpu = await context.openGpu(values.adapter);
+    checkFilter(values.filter, [...ops, ...stepCases], gpu.adapter.software);
+    const found = adapterRecord(gpu.adapter);
+    const chosenSteps = stepCases.some((one) => isChosen(one, values.filter, gpu.adapter.software));
+    const kernels = await runOpBench(gpu, { ...measureOptions(context, values), headline: true });
+    const steps = chosenSteps ? await runStepBench(gpu, measureOptions(context, values)) : [];
+    const document = { adapter: found, run, results: [...kernels, ...steps] };
+    if (values.save) context.output.note(`results written to ${await saveResults(document, resultsFolder)}`);
+    report(context, document);
+    warnOfNoise(context, document.results, values.noiseLimit, run);
+  },
+});
 
-function reporter(context: Context): (progress: BenchProgress) => void {
-  const preparing = context.output.progress('preparing', 'cases');
-  let measuring: typeof preparing | undefined;
-  return ({ phase, done, total, name }) => {
-    if (phase === 'prepare') {
-      preparing.update(done, total, name);
-      return;
-    }
-    measuring ??= context.output.progress('measuring', 'repetitions');
-    measuring.update(done, total, name);
-  };
-}
-
-function report(context: Context, found: AdapterRecord, results: readonly Measurement[]): void {
-  context.output.result({ adapter: found, results }, () => `${adapterName(found)}\n\n${resultTable(results)}`);
-}
-
-function resultTable(results: readonly Measurement[]): string {
-  const digits = (value: number | undefined): string => (value === undefined ? '' : value >= 100 ? value.toFixed(0) : value.toPrecision(3));
-  const rows = results.map(({ name, medianMs, p10Ms, p90Ms, gflops, gbps, samplesPerSecond }) => [
-    name,
-    milliseconds(medianMs),
-    milliseconds(p10Ms),
-    milliseconds(p90Ms),
-    digits(gflops),
-    digits(gbps),
-    digits(samplesPerSecond),
-  ]);
-  const right = ['median', 'p10', 'p90', 'GFLOP/s', 'GB/s', 'samples/s'].map((title) => ({ title, align: 'right' as const }));
-  return table([{ title: 'case' }, ...right], rows);
+function report(context: Context, document: BenchDocument<Measurement>): void {
+  context.output.result(document, () => `${adapterName(document.adapter)}\n\n${resultTable(document.results)}`);
 }

@@ -1,8 +1,10 @@
 // The commands, in the order of the help text.
 import type { CommandDeclaration } from '../command.js';
 import { baselineCommand } from './baseline.js';
-import { benchOpsCommand, benchStepCommand } from './bench.js';
 import { benchRankingCommand } from './bench-ranking.js';
+import { benchCompareCommand } from './bench-compare.js';
+import { benchPeersCommand } from './bench-peers.js';
+import { benchAllCommand, benchOpsCommand, benchStepCommand } from './bench.js';
 import { compressCommand } from './compress.js';
 import { convertCommand } from './convert.js';
 import { doctorCommand } from './doctor.js';
@@ -27,5 +29,8 @@ export const commands: readonly CommandDeclaration[] = [
   doctorCommand,
   benchOpsCommand,
   benchStepCommand,
+  benchAllCommand,
+  benchCompareCommand,
+  benchPeersCommand,
   benchRankingCommand,
 ];

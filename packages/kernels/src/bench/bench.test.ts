@@ -5,7 +5,8 @@ import type { Recorder } from '../gpu/recording.js';
 import { allOps } from '../ops/index.js';
 import type { Op } from '../ops/op.js';
 import { conformanceCases, runCase } from '../testing/conformance.js';
-import { measureAll, quantile } from './measure.js';
+import { chooseCases } from './cases.js';
+import { measureAll } from './measure.js';
 import { opBenchCases, passBytes, runOpBench } from './ops.js';
 import { copy, multiplyAdd } from './roof/index.js';
 
@@ -58,6 +59,16 @@ describe('bench', () => {
     ).toBe(800);
   });
 
+  it('leaves what only a GPU can hold out on a software adapter, unless it is named', () => {
+    const names = (filter: string, software: boolean) => chooseCases(opBenchCases(), filter, software).map(({ name }) => name);
+    expect(names('gemm/', false)).toEqual(['gemm/512', 'gemm/1024', 'gemm/4096']);
+    expect(names('gemm/', true)).toEqual(['gemm/512', 'gemm/1024']);
+    expect(names('gemm/4096', true)).toEqual(['gemm/4096']);
+    expect(names('conv3x3/256x512', false)).toHaveLength(3);
+    expect(() => names('conv3x3/256x512', true)).toThrow(/no benchmark has "conv3x3\/256x512"/);
+    expect(names('conv3x3/256x512x4x4-512/forward', true)).toHaveLength(1);
+  });
+
   it('measures cases in turns, at their work and with rates from the median', async () => {
     const size = 4096;
     const slices = { x: await gpu.allocate(size * 4, 'x'), y: await gpu.allocate(size * 4, 'y') };
@@ -81,6 +92,13 @@ describe('bench', () => {
     expect(short!.samplesPerSecond).toBeCloseTo(1e4 / short!.medianMs, 6);
     expect(long!.gbps).toBeCloseTo(1 / long!.medianMs, 9);
     expect(long!.gflops).toBeUndefined();
+    expect(long!.samplesMs).toHaveLength(5);
+    expect(long!.medianMs).toBe(long!.samplesMs.toSorted((a, b) => a - b)[2]);
+    expect(long!.noise).toBeGreaterThanOrEqual(0);
+    expect(long!.encodeMs).toBeGreaterThan(0);
+    expect(long!.encodeMs).toBeLessThan(long!.medianMs);
+    const limited = await measureAll(gpu, cases.slice(0, 1), { repetitions: 50, minimumMs: 1, timeLimitMs: 0 });
+    expect(limited[0]!.samplesMs).toHaveLength(3);
     await gpu.free(slices.x, slices.y);
   });
 
@@ -95,12 +113,6 @@ describe('bench', () => {
   it('refuses a filter that matches nothing, and stops when told', async () => {
     await expect(runOpBench(gpu, { filter: 'gem/512' })).rejects.toThrow(/no benchmark has "gem\/512" in its name; there are: gemm\/512/);
     await expect(runOpBench(gpu, { filter: 'metrics/', signal: AbortSignal.abort() })).rejects.toThrow(/abort/i);
-  });
-
-  it('interpolates quantiles', () => {
-    expect(quantile([1, 2, 3, 4], 0.5)).toBe(2.5);
-    expect(quantile([7], 0.9)).toBe(7);
-    expect(quantile([0, 10], 0.1)).toBe(1);
   });
 });
 

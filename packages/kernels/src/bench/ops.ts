@@ -8,10 +8,11 @@ import { allOps } from '../ops/index.js';
 import { linear } from '../ops/linear/index.js';
 import type { Op, Pass, TensorDeclaration } from '../ops/op.js';
 import { testRandom } from '../testing/random.js';
+import { chooseCases, isChosen, type NamedCase } from './cases.js';
 import { measureAll, type BenchCase, type Measurement, type MeasureOptions } from './measure.js';
 import { copy, multiplyAdd } from './roof/index.js';
 
-export interface OpBenchCase {
+export interface OpBenchCase extends NamedCase {
   /** `op/shape/pass`, or the names of the cases compared with other engines. */
   readonly name: string;
   readonly op: Op<unknown>;
@@ -22,6 +23,8 @@ export interface OpBenchCase {
 export interface OpBenchOptions extends MeasureOptions {
   /** Only the cases whose name contains this. */
   readonly filter?: string;
+  /** Only the cases that other engines are measured with, and the roof whatever the filter. */
+  readonly headline?: boolean;
 }
 
 /** Square matrices, row-major: dx = dy weight is the product A B. */
@@ -50,6 +53,12 @@ function conv3x3(batch: number, channels: number, size: number, filters: number)
   return ['forward', 'input-gradient', 'weight-gradient'].map((passName) => ({ name: `${base}/${passName}`, op: conv2d, passName, shape }));
 }
 
+/** Sizes that fill a data-centre GPU: a large product, and the 3x3 convolutions of ResNet-18's stages at batch 256. */
+function heavyCases(): OpBenchCase[] {
+  const stages = [conv3x3(256, 64, 32, 64), conv3x3(256, 128, 16, 128), conv3x3(256, 256, 8, 256), conv3x3(256, 512, 4, 512)];
+  return [gemm(4096), ...stages.flat()].map((one) => ({ ...one, heavy: one.name.split('/').slice(0, 2).join('/') }));
+}
+
 /** The largest sample by bytes, for an op that names no shape to time. */
 function largestSample({ passes, samples }: Op<unknown>): readonly [string, unknown] {
   const size = (shape: unknown): number => Object.values(passes).reduce((sum, pass) => sum + passBytes(pass, shape), 0);
@@ -75,11 +84,15 @@ export function opBenchCases(): OpBenchCase[] {
     gemm(1024),
     ...conv3x3(64, 16, 28, 32),
     ...conv3x3(64, 64, 16, 64),
+    ...heavyCases(),
     ...allOps.flatMap(declaredCases),
     roof(multiplyAdd),
     roof(copy),
   ];
 }
+
+/** The cases that other engines are measured with, and the roof. */
+export const headlineCases = (): OpBenchCase[] => opBenchCases().filter(({ name }) => /^(gemm|conv3x3|roof)\//.test(name));
 
 /** Bytes that a pass has to move: inputs read once, outputs written once, what is updated in place both. */
 export function passBytes<S>(pass: Pass<S>, shape: S): number {
@@ -95,14 +108,10 @@ export function passBytes<S>(pass: Pass<S>, shape: S): number {
  */
 export async function runOpBench(gpu: Gpu, options: OpBenchOptions = {}): Promise<Measurement[]> {
   const { filter = '', signal, onProgress } = options;
-  const cases = opBenchCases().filter(({ name }) => name.includes(filter));
-  if (cases.length === 0) {
-    throw new RangeError(
-      `no benchmark has "${filter}" in its name; there are: ${opBenchCases()
-        .map(({ name }) => name)
-        .join(', ')}`,
-    );
-  }
+  const { software } = gpu.adapter;
+  const cases = options.headline
+    ? headlineCases().filter((one) => isChosen(one, filter, software) || one.name.startsWith('roof/'))
+    : chooseCases(opBenchCases(), filter, software);
   const prepared: Prepared[] = [];
   try {
     for (const [index, opCase] of cases.entries()) {

@@ -1,11 +1,18 @@
 // The Dawn instance. It must outlive every adapter and device: were it collected while a device lives, Node would die with
 // SIGSEGV, so the one instance of the process stays in this module for good.
+import { createRequire } from 'node:module';
 import { chmodSync, lstatSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { create, globals } from 'webgpu';
 
 let instance: GPU | undefined;
+
+/** The version of the WebGPU binding, `0.6.2`: with the adapter's driver what a measurement depends on. */
+export function bindingVersion(): string {
+  const { version } = createRequire(import.meta.url)('webgpu/package.json') as { version: string };
+  return version;
+}
 
 export interface InstanceOptions {
   /** Bounds checks in shaders; off by default: all kernels guard their own accesses, and the checks cost about 15 % on lavapipe. */

@@ -5,6 +5,15 @@ import type { Gpu, Slice } from './device.js';
 import { DeviceMemoryError, DeviceUseError } from './errors.js';
 import type { Kernel } from './pipelines.js';
 
+/** The pass of an op that launches belong to: what profiles count operations and bytes of. */
+export interface RecordedCall {
+  readonly op: Op<unknown>;
+  readonly pass: string;
+  readonly shape: unknown;
+  /** The variant that was chosen: `winograd`. */
+  readonly variant: string;
+}
+
 /** One recorded launch. */
 export interface Step {
   readonly kernel: Kernel;
@@ -12,10 +21,13 @@ export interface Step {
   readonly workgroups: readonly [number, number, number];
   /** What it belongs to, for profiles: `conv1 forward`. */
   readonly label: string;
+  /** The same object in all launches of one pass. */
+  readonly call: RecordedCall;
 }
 
 interface Pending {
   readonly dispatch: Dispatch;
+  readonly call: RecordedCall;
   readonly tensors: Readonly<Record<string, Slice>>;
   readonly label: string;
 }
@@ -64,7 +76,8 @@ export class Recorder {
     }
     this.#scratchWords = Math.max(this.#scratchWords, variant.scratchWords?.(shape, this.#gpu.traits) ?? 0);
     const label = `${options.label ?? op.name} ${passName}`;
-    for (const dispatch of variant.dispatches(shape, this.#gpu.traits)) this.#pending.push({ dispatch, tensors: bound, label });
+    const call: RecordedCall = { op, pass: passName, shape, variant: variant.name };
+    for (const dispatch of variant.dispatches(shape, this.#gpu.traits)) this.#pending.push({ dispatch, call, tensors: bound, label });
   }
 
   /** Bytes of scratch memory the recording will take, shared by all its passes. */
@@ -78,7 +91,7 @@ export class Recorder {
       const { offsets, bytes } = packUniforms(this.#pending, this.#gpu.limits.minUniformBufferOffsetAlignment);
       const uniforms = this.#uniformBuffer(bytes, owned, label);
       const kernels = await Promise.all(this.#pending.map(({ dispatch }) => this.#gpu.pipelines.get(dispatch)));
-      const steps = this.#pending.map(({ dispatch, tensors, label: stepLabel }, index): Step => {
+      const steps = this.#pending.map(({ dispatch, call, tensors, label: stepLabel }, index): Step => {
         const kernel = kernels[index]!;
         const entries: GPUBindGroupEntry[] = dispatch.bind.map((name, position) => {
           const slice = name === 'scratch' ? scratch : tensors[name];
@@ -90,7 +103,7 @@ export class Recorder {
           entries.push({ binding: 0, resource: { buffer: uniforms, offset: offsets[index]!, size } });
         }
         const bindGroup = this.#gpu.raw.createBindGroup({ layout: kernel.layout, entries, label: stepLabel });
-        return { kernel, bindGroup, workgroups: dispatch.workgroups, label: stepLabel };
+        return { kernel, bindGroup, workgroups: dispatch.workgroups, label: stepLabel, call };
       });
       return new Recording(this.#gpu, steps, owned, label);
     });
