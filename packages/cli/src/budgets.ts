@@ -49,7 +49,7 @@ export const COMPRESS = {
   lambda: 0.01,
 } as const;
 
-/** `n2n quickstart`: about eleven minutes on two cores without a GPU. */
+/** `n2n quickstart`: about five minutes on two cores without a GPU. */
 export const QUICKSTART = {
   /** 246,394 parameters. */
   teacher: 'plain-5',
