@@ -159,6 +159,19 @@ describe('compress', () => {
     expect(merit(kept)).toBeGreaterThanOrEqual(merit(single!));
   });
 
+  it('runs several seeds, each as if alone, with their mean and spread', async () => {
+    const { seeds, spread } = (await n2nJson([...compress('many'), '--seeds', '2'])) as {
+      seeds: { seed: number; student: { params: number } }[];
+      spread: Record<string, { mean: number; deviation: number }>;
+    };
+    expect(seeds.map(({ seed }) => seed)).toEqual([5, 6]);
+    expect(await essence('many-seed5')).toEqual(await essence('first'));
+    const [a, b] = seeds.map(({ student: { params } }) => params) as [number, number];
+    expect(spread['params']!.mean).toBe((a + b) / 2);
+    expect(spread['params']!.deviation).toBeCloseTo(Math.abs(a - b) / Math.SQRT2, 6);
+    expect(await n2n([...compress('many'), '--seeds', '2'])).toMatchObject({ code: 8, stdout: '' });
+  });
+
   it('compares the ranking by short training with that by full training', async () => {
     const short = ['--students', '3', '--epochs', '1', '--subset', '120', '--validation', '60', '--batch', '20'];
     const document = await n2nJson(['bench', 'ranking', folder.path('teacher.safetensors'), ...data, ...short, '--final-epochs', '3']);

@@ -1,21 +1,35 @@
 // n2n compress TEACHER --data D: searches for a small student of a trained network and trains it.
 import { basename, resolve } from 'node:path';
 import { isDatasetName } from '@n2n/trainer';
+import type { Gpu } from '@n2n/kernels';
 import { COMPRESS, VALIDATION_FRACTION } from '../budgets.js';
 import { defineCommand } from '../command.js';
 import type { Configuration } from '../run/record.js';
 import { freeRunPath, refuseExisting } from '../run/run.js';
 import { preset } from '../settings/presets.js';
 import type { Resolved } from '../settings/setting.js';
-import { adapter, classes, data, mean, printConfig, run, search, std } from '../settings/settings.js';
+import { adapter, classes, data, mean, printConfig, run, search, seeds, std } from '../settings/settings.js';
 import { openData } from '../sources/data.js';
 import { modelFor, openSource } from '../sources/model.js';
-import { carryOut } from '../workflow/compress.js';
+import { carryOut, report } from '../workflow/compress.js';
+import type { Result } from '../workflow/result.js';
+import { runSeeds, seedFolder } from '../workflow/seeds.js';
 import { teacherFile } from '../workflow/onnx.js';
 import { checkConfiguration, createRun, defaultViews } from '../workflow/start.js';
 import { policiesFrom, type Transfer } from '../workflow/transfer.js';
 
-const compressSettings = { data, classes, run, mean, std, preset, printConfig, ...search, adapter };
+const compressSettings = {
+  seeds,
+  data,
+  classes,
+  run,
+  mean,
+  std,
+  preset,
+  printConfig,
+  ...search,
+  adapter,
+};
 
 export const compressCommand = defineCommand({
   name: 'compress',
@@ -25,6 +39,7 @@ export const compressCommand = defineCommand({
   async run(context, values, [teacherPath = '']) {
     const folder = values.run ?? (await freeRunPath(basename(teacherPath).replace(/\.(safetensors|onnx)$/i, '')));
     await refuseExisting(folder);
+    for (let seed = 0; values.seeds > 1 && seed < values.seeds; seed++) await refuseExisting(seedFolder(folder, values.seed + seed));
     const source = await openSource(context.output, teacherPath);
     const dataset = await openData(values.data, values.classes);
     const teacher = modelFor(context.output, teacherPath, source, values, dataset);
@@ -37,9 +52,19 @@ export const compressCommand = defineCommand({
     }
     const gpu = await context.openGpu(values.adapter);
     const content = await teacherFile(context, gpu, teacherPath, teacher, dataset, configuration, values);
-    const created = await createRun(folder, 'compress', configuration, dataset, gpu, { teacher: content, transfer });
-    context.output.note(`run directory ${created.folder}`);
-    await carryOut(context, created, dataset, gpu, true);
+    const begin = async (path: string, options: Configuration, device: Gpu): Promise<Result> => {
+      const created = await createRun(path, 'compress', options, dataset, device, { teacher: content, transfer });
+      context.output.note(`run directory ${created.folder}`);
+      return carryOut(context, created, dataset, device, true);
+    };
+    if (values.seeds === 1) {
+      report(context, await begin(folder, configuration, gpu));
+      return;
+    }
+    // A run that loses its device opens another: the next seed begins with one of its own.
+    await runSeeds(context, folder, configuration, values.seeds, async (path, options) =>
+      begin(path, options, await context.openGpu(values.adapter)),
+    );
   },
 });
 
@@ -55,6 +80,7 @@ function configurationOf(
     std: _std,
     preset: _preset,
     printConfig: _printConfig,
+    seeds: _seeds,
     data: name = '',
     validation,
     views,

@@ -9,7 +9,7 @@ import { withDefault, type Resolved } from '../settings/setting.js';
 import { adapter, classes, data, epochs, learningRate, printConfig, run, search } from '../settings/settings.js';
 import { openData } from '../sources/data.js';
 import { openNetwork } from '../sources/network.js';
-import { carryOut } from '../workflow/compress.js';
+import { carryOut, report } from '../workflow/compress.js';
 import { checkConfiguration, createRun, defaultViews } from '../workflow/start.js';
 import { policiesFrom, type Transfer } from '../workflow/transfer.js';
 import { isDatasetName } from '@n2n/trainer';
@@ -71,7 +71,7 @@ export const quickstartCommand = defineCommand({
     const gpu = await context.openGpu(values.adapter);
     const created = await createRun(folder, 'quickstart', configuration, dataset, gpu, { transfer });
     context.output.note(`run directory ${created.folder}`);
-    await carryOut(context, created, dataset, gpu, true);
+    report(context, await carryOut(context, created, dataset, gpu, true));
   },
 });
 

@@ -5,9 +5,8 @@ import { adapterRecord } from '../output/adapter.js';
 import { Run } from '../run/run.js';
 import { checkSameAdapter, checkSameConfiguration, checkSameData } from '../run/same.js';
 import { openData } from '../sources/data.js';
-import { carryOut, throwIfMissed } from '../workflow/compress.js';
+import { carryOut, report } from '../workflow/compress.js';
 import { readResult } from '../workflow/finished.js';
-import { readableResult } from '../workflow/result.js';
 
 export const resumeCommand = defineCommand({
   name: 'resume',
@@ -28,7 +27,7 @@ export const resumeCommand = defineCommand({
       checkSameData(run.folder, run.record, dataset);
       const gpu = await context.openGpu(configuration.adapter);
       checkSameAdapter(run.folder, run.record, adapterRecord(gpu.adapter));
-      await carryOut(context, run, dataset, gpu, false);
+      report(context, await carryOut(context, run, dataset, gpu, false));
     } finally {
       await run.release();
     }
@@ -38,6 +37,5 @@ export const resumeCommand = defineCommand({
 async function reportFinished(context: Context, run: Run): Promise<void> {
   const result = await readResult(run);
   context.output.note('the run is finished; this is its result');
-  context.output.result(result, () => readableResult(result));
-  throwIfMissed(result);
+  report(context, result);
 }

@@ -26,6 +26,12 @@ export const data = {
 export const classes = integer({ flags: '--classes <n>', about: 'classes of a folder of IDX files, which do not say' }, 1, 10, 256);
 
 export const seed = integer({ flags: '--seed <n>', about: 'keys every random draw' }, 0, 1);
+export const seeds = integer(
+  { flags: '--seeds <n>', about: 'runs with n seeds from --seed on, each in a run directory of its own, and their mean and spread' },
+  1,
+  1,
+  1000,
+);
 export const epochs = integer({ flags: '--epochs <n>', about: 'passes over the training images' }, 1, TRAIN.epochs, 100_000);
 export const batch = integer({ flags: '--batch <n>', about: 'images a step' }, 1, TRAIN.batch, 65_536);
 export const validation = integer({ flags: '--validation <n>', about: 'training images held out, the same number of each class' }, 0, 0);

@@ -23,17 +23,22 @@ import { obtainTeacher } from './teacher.js';
 /** A lost device is opened again this often before the run gives up. */
 const DEVICE_RETRIES = 2;
 
+/** Prints the result of a run. Throws GoalError afterwards when a constraint is not kept. */
+export function report(context: Context, result: Result): void {
+  context.output.result(result, () => readableResult(result));
+  throwIfMissed(result);
+}
+
 /**
- * Carries the run out on `gpu` and prints its result. Throws GoalError after the result when a constraint is not kept. The run
- * is released in any case; a new one that fails before it holds anything is removed.
+ * Carries the run out on `gpu` and returns its result, which is written by then. The run is released in any case; a new one
+ * that fails before it holds anything is removed.
  */
-export async function carryOut(context: Context, run: Run, dataset: Dataset, gpu: Gpu, isNew: boolean): Promise<void> {
+export async function carryOut(context: Context, run: Run, dataset: Dataset, gpu: Gpu, isNew: boolean): Promise<Result> {
   const started = performance.now();
   try {
     const result = await withRetries(context, run, dataset, gpu, started);
     await run.writeJson('result.json', result);
-    context.output.result(result, () => readableResult(result));
-    throwIfMissed(result);
+    return result;
   } catch (error) {
     if (error instanceof InterruptedError) {
       throw new InterruptedError(error.signalName, `${error.message}; everything up to here is saved, go on with n2n resume ${run.folder}`);
@@ -55,7 +60,7 @@ async function holdsWork(run: Run): Promise<boolean> {
 }
 
 /** The result's table was printed; this says by the exit code that the student is not what was asked for. */
-export function throwIfMissed({ constraints, student }: Result): void {
+function throwIfMissed({ constraints, student }: Result): void {
   const missed = constraints.filter(({ met }) => !met).map(describeMiss);
   if (missed.length === 0) return;
   throw new GoalError(
