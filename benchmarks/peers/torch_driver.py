@@ -191,6 +191,55 @@ class Network:
         self.context.finish()
 
 
+class Candidate(Network):
+    """A student from its first weights to its accuracy. `shared` keeps files that several students read."""
+
+    def __init__(self, context, case, shared):
+        self.context, self.case = context, case
+
+        def load(name, dtype=np.float32):
+            tensor = case["inputs"][name]
+            if tensor["file"] not in shared:
+                shared[tensor["file"]] = context.load(tensor, dtype)
+            return shared[tensor["file"]]
+
+        self.images, self.teacher = load("x"), load("teacher")
+        self.labels, self.validation = (load(name, np.int32).long() for name in ("labels", "validation"))
+        self.order = context.load(case["inputs"]["order"], np.int32).long()
+        self.rates = context.load(case["inputs"]["rates"]).tolist()
+        self.weights = {name: context.load(tensor) for name, tensor in case["weights"].items()}
+        trained = [tensor for name, tensor in self.weights.items() if ".running_" not in name]
+        count = sum(tensor.numel() for tensor in trained)
+        if count != case["parameterCount"]:
+            raise ValueError(f'"{case["name"]}" has {count} parameters here and {case["parameterCount"]} in n2n')
+        for tensor in trained:
+            tensor.requires_grad_()
+        adam = case["adam"]
+        betas = (adam["beta1"], adam["beta2"])
+        self.optimiser = torch.optim.Adam(trained, betas=betas, eps=adam["epsilon"], weight_decay=adam["weightDecay"])
+
+    def train(self):
+        self.training = True
+        for batch, rate in zip(self.order, self.rates):
+            self.optimiser.param_groups[0]["lr"] = rate
+            self.optimiser.zero_grad(set_to_none=True)
+            self.x = self.images[batch]
+            loss = (self.forward().float() - self.teacher[batch]).square().sum(1).mean()
+            loss.backward()
+            self.optimiser.step()
+
+    def validate(self):
+        self.training = False
+        correct, loss = 0, 0.0
+        with torch.no_grad():
+            for batch in self.validation.split(self.case["evaluationBatch"]):
+                self.x = self.images[batch]
+                logits, labels = self.forward().float(), self.labels[batch]
+                correct += (logits.argmax(1) == labels).sum().item()
+                loss += F.cross_entropy(logits, labels, reduction="sum").item()
+        return {"accuracy": correct / len(self.validation), "loss": loss / len(self.validation)}
+
+
 PREPARE = {"gemm": prepare_gemm, "conv": prepare_conv, "step": Network, "eval": Network}
 
 
@@ -198,6 +247,7 @@ class Server:
     def __init__(self):
         self.context = self.work = None
         self.unit_ms = 0.0
+        self.shared = {}
 
     def answer(self, request):
         what = request["do"]
@@ -210,6 +260,8 @@ class Server:
             self.work.check().astype(np.float32).tofile(request["out"])
         elif what == "measure":
             return self.measure(request["minimumMs"])
+        elif what == "judge":
+            return self.judge(Candidate(self.context, request["case"], self.shared))
         elif what == "release":
             self.work, self.unit_ms = None, 0.0
             if self.context.cuda:
@@ -223,6 +275,14 @@ class Server:
         elapsed = self.timed(units)
         self.unit_ms = elapsed / units
         return {"ok": True, "elapsedMs": elapsed, "units": units}
+
+    def judge(self, candidate):
+        self.context.finish()
+        start = time.perf_counter()
+        candidate.train()
+        measured = candidate.validate()
+        self.context.finish()
+        return {"ok": True, "elapsedMs": (time.perf_counter() - start) * 1e3, **measured}
 
     def timed(self, units):
         self.context.finish()

@@ -117,7 +117,13 @@ const normal = (folder: string, name: string, shape: readonly number[]): Promise
   return store(folder, name, values, shape);
 };
 
-async function store(folder: string, name: string, values: Float32Array | Int32Array, shape: readonly number[]): Promise<TensorFile> {
+/** Writes a tensor's words as `<folder>/<name>.bin`. */
+export async function store(
+  folder: string,
+  name: string,
+  values: Float32Array | Int32Array,
+  shape: readonly number[],
+): Promise<TensorFile> {
   const file = join(folder, `${name}.bin`);
   await writeFile(file, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   return { file, shape };

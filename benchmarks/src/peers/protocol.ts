@@ -56,6 +56,33 @@ export interface NetworkCase {
   readonly timedRate: number;
 }
 
+/** A student's whole judgement: Adam on the squared distance to the teacher's logits, then the validation images. */
+export interface CandidateCase {
+  readonly name: string;
+  readonly nodes: readonly PeerNode[];
+  readonly inputId: string;
+  /** Trained words; an engine that builds a network of another size must refuse. */
+  readonly parameterCount: number;
+  /** Of a validation batch. */
+  readonly evaluationBatch: number;
+  readonly adam: { readonly beta1: number; readonly beta2: number; readonly epsilon: number; readonly weightDecay: number };
+  readonly inputs: {
+    /** f32 [N, C, H, W], preprocessed. */
+    readonly x: TensorFile;
+    /** i32 [N] */
+    readonly labels: TensorFile;
+    /** f32 [N, classes]: the teacher's logits, computed beforehand. */
+    readonly teacher: TensorFile;
+    /** i32 [steps, batch]: the images of each step. */
+    readonly order: TensorFile;
+    /** f32 [steps]: the learning rate of each. */
+    readonly rates: TensorFile;
+    /** i32 [V]: the images that judge. */
+    readonly validation: TensorFile;
+  };
+  readonly weights: Readonly<Record<string, TensorFile>>;
+}
+
 export type PeerCase = GemmCase | ConvCase | NetworkCase;
 
 export interface EngineInfo {
@@ -75,9 +102,19 @@ export type Request =
   /** Runs the work on the inputs as given and writes what it computes: matrices, or the losses of the first steps. */
   | { readonly do: 'check'; readonly out: string }
   | { readonly do: 'measure'; readonly minimumMs: number }
-  | { readonly do: 'release' };
+  | { readonly do: 'release' }
+  /** Trains a student and measures it; PyTorch's driver alone does. */
+  | { readonly do: 'judge'; readonly case: CandidateCase };
 
 export type Reply =
-  | { readonly ok: true; readonly info?: EngineInfo; readonly elapsedMs?: number; readonly units?: number }
+  | {
+      readonly ok: true;
+      readonly info?: EngineInfo;
+      readonly elapsedMs?: number;
+      readonly units?: number;
+      /** Of a judgement: fraction of the validation images, and their mean cross-entropy. */
+      readonly accuracy?: number;
+      readonly loss?: number;
+    }
   /** `unsupported`: the engine has no such operation; nothing went wrong. */
   | { readonly ok: false; readonly error: string; readonly unsupported?: boolean };

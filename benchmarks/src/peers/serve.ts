@@ -86,6 +86,8 @@ class Server {
         this.#work = undefined;
         this.#unitMs = 0;
         return { ok: true };
+      case 'judge':
+        throw new UnsupportedError('judges no students');
       default:
         return request satisfies never;
     }

@@ -96,6 +96,9 @@ export const BENCH = {
   peerMinimumMs: 200,
   answerLimitSeconds: 600,
   peerTimeLimitSeconds: 3600,
+  /** `bench search`. */
+  searchHalving: 3,
+  searchTimeLimitSeconds: 3600,
   /** `bench compare`: percent by which a median must change to count. */
   thresholdPercent: 5,
   /** The chance of calling anything changed when nothing is. */

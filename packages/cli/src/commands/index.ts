@@ -4,6 +4,7 @@ import { baselineCommand } from './baseline.js';
 import { benchRankingCommand } from './bench-ranking.js';
 import { benchCompareCommand } from './bench-compare.js';
 import { benchPeersCommand } from './bench-peers.js';
+import { benchSearchCommand } from './bench-search.js';
 import { benchAllCommand, benchOpsCommand, benchStepCommand } from './bench.js';
 import { compressCommand } from './compress.js';
 import { convertCommand } from './convert.js';
@@ -33,4 +34,5 @@ export const commands: readonly CommandDeclaration[] = [
   benchCompareCommand,
   benchPeersCommand,
   benchRankingCommand,
+  benchSearchCommand,
 ];

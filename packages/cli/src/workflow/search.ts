@@ -158,7 +158,10 @@ export const candidatesDone = (first: number, size: number, { samples, totalSamp
   first + (size * samples) / totalSamples;
 
 /** What successive halving compares: R_c R_a. */
-function scoreOf({ model, accuracy: teacherAccuracy }: Material): (candidate: Candidate, accuracy: number) => number {
+export function scoreOf({
+  model,
+  accuracy: teacherAccuracy,
+}: Pick<Material, 'model' | 'accuracy'>): (candidate: Candidate, accuracy: number) => number {
   const teacher = { params: parameterCount(model.spec), accuracy: teacherAccuracy };
   return ({ spec }, accuracy) => unconstrainedReward({ params: parameterCount(spec), accuracy }, teacher);
 }
@@ -172,7 +175,10 @@ async function openTrainer(
 }
 
 /** How candidates are trained: on the teacher's logits alone (METHOD, "Training a student"). */
-export function candidateSettings(configuration: CandidateOptions, { model, augmentation }: Material): CandidateSettings {
+export function candidateSettings(
+  configuration: CandidateOptions,
+  { model, augmentation }: Pick<Material, 'model' | 'augmentation'>,
+): CandidateSettings {
   const { learningRate, weightDecay, schedule, epochs, batch, views, seed, cohort, halving, init } = configuration;
   return {
     objective: { mse: { weight: 1 } },

@@ -4,7 +4,7 @@ import { performance } from 'node:perf_hooks';
 import { DeviceMemoryError, type Gpu } from '@n2n/kernels';
 import type { Preprocessing } from '../files/index.js';
 import { SpecError, type NetworkSpec } from '../network/index.js';
-import { Parameters } from '../plan/parameters.js';
+import { Parameters, type Weights } from '../plan/parameters.js';
 import { evaluate, evaluationBatch, evaluationFeed, type Evaluation } from './evaluate.js';
 import { Feed, type Augmentation, type TeacherTable } from './feed.js';
 import type { DeviceImages } from './images.js';
@@ -88,13 +88,13 @@ export class CandidateTrainer {
     private readonly settings: CandidateSettings,
   ) {}
 
-  /** `teacher` may be left out when the objective has no teacher. */
+  /** `teacher`, its logits or itself, may be left out when the objective has no teacher. */
   static async create(
     gpu: Gpu,
     images: DeviceImages,
     indices: { readonly train: Uint32Array; readonly validation: Uint32Array },
     settings: CandidateSettings,
-    teacher?: TeacherTable,
+    teacher?: TeacherTable | Parameters,
   ): Promise<CandidateTrainer> {
     const feed = await Feed.create(gpu, images, {
       batch: settings.batch,
@@ -140,10 +140,7 @@ export class CandidateTrainer {
     const started = performance.now();
     const networks: Parameters[] = [];
     try {
-      for (const { spec, hash } of cohort) {
-        const initial = initialWeights(spec, `${settings.seed}/${hash}`);
-        networks.push(await Parameters.create(gpu, spec, settings.inheritance?.weightsFor(spec, initial) ?? initial));
-      }
+      for (const candidate of cohort) networks.push(await Parameters.create(gpu, candidate.spec, startingWeights(candidate, settings)));
       const passed: Passed[][] = cohort.map(() => []);
       const results = await trainSideBySide(gpu, networks, this.feed, {
         objective: settings.objective,
@@ -210,6 +207,12 @@ export class CandidateTrainer {
   async destroy(): Promise<void> {
     await this.feed.destroy();
   }
+}
+
+/** What a candidate's training starts from. */
+export function startingWeights({ spec, hash }: Candidate, settings: Pick<CandidateSettings, 'seed' | 'inheritance'>): Weights {
+  const initial = initialWeights(spec, `${settings.seed}/${hash}`);
+  return settings.inheritance?.weightsFor(spec, initial) ?? initial;
 }
 
 /** Steps of the rungs that leave one of `students`, in rising order. */

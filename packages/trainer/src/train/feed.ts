@@ -2,7 +2,9 @@
 // side by side share one feed.
 import { Allocations, clock, gather, padded, Recorder, rows, VOID_IMAGE, type Gpu, type Recording, type Slice } from '@n2n/kernels';
 import type { Preprocessing } from '../files/index.js';
+import { Parameters } from '../plan/parameters.js';
 import type { DeviceImages } from './images.js';
+import { LiveTeacher } from './live-teacher.js';
 
 export interface Augmentation {
   /** Random crop of the image's own size out of the image with this border of black pixels. */
@@ -25,18 +27,21 @@ export interface FeedOptions {
   readonly steps: number;
   readonly preprocessing: Preprocessing;
   readonly augmentation?: Augmentation;
-  readonly teacher?: TeacherTable;
+  /** Its logits, or the teacher itself: then they are computed anew for each batch. */
+  readonly teacher?: TeacherTable | Parameters;
 }
 
 const NO_AUGMENTATION: Augmentation = { cropPadding: 0, flip: false, seed: 0 };
 
 export class Feed {
+  #live: LiveTeacher | undefined;
+
   private constructor(
     private readonly gpu: Gpu,
     readonly batch: number,
     readonly steps: number,
     private readonly slices: Readonly<Record<string, Slice>>,
-    /** Fills the batch of the clock's step. */
+    /** Gathers the batch of the clock's step. */
     readonly fill: Recording,
     /** Moves the clock to the next step. */
     readonly tick: Recording,
@@ -53,12 +58,17 @@ export class Feed {
         clock: await owned.allocate(16, 'clock'),
         order: await owned.allocate(batch * steps * 8, 'order'),
       };
-      if (teacher !== undefined) slices['teacher'] = await owned.allocate(batch * padded(teacher.classes) * 4, 'batch teacher logits');
+      if (teacher !== undefined) {
+        const { classes } = teacher instanceof Parameters ? teacher.spec : teacher;
+        slices['teacher'] = await owned.allocate(batch * padded(classes) * 4, 'batch teacher logits');
+      }
       const fill = owned.adopt(await recordFill(gpu, images, options, slices));
       const ticker = new Recorder(gpu);
       ticker.add(clock, 'tick', {}, { clock: slices['clock']! });
       const tick = owned.adopt(await ticker.finish('clock'));
-      return new Feed(gpu, batch, steps, slices, fill, tick, owned);
+      const feed = new Feed(gpu, batch, steps, slices, fill, tick, owned);
+      if (teacher instanceof Parameters) feed.#live = owned.adopt(await LiveTeacher.create(gpu, teacher, feed));
+      return feed;
     });
   }
 
@@ -67,6 +77,12 @@ export class Feed {
     const slice = this.slices[name];
     if (slice === undefined) throw new Error(`the feed has no "${name}"; an objective with a teacher needs the teacher's logits`);
     return slice;
+  }
+
+  /** Everything that a step needs of its batch: gathers it, and has the teacher look at it where there is no table. */
+  encodeFill(pass: GPUComputePassEncoder): void {
+    this.fill.encode(pass);
+    this.#live?.encode(pass);
   }
 
   /**
@@ -107,7 +123,7 @@ async function recordFill(
   const all = { batch, first: 0, count: images.count, steps };
   const labelRows = { ...all, words: 1, views: 1, voidWord: VOID_IMAGE };
   recorder.add(rows, 'gather', labelRows, { table: images.labels, ...common, y: slices['labels']! });
-  if (teacher !== undefined) {
+  if (teacher !== undefined && !(teacher instanceof Parameters)) {
     const logitRows = { ...all, words: padded(teacher.classes), views: teacher.views, voidWord: 0 };
     recorder.add(rows, 'gather', logitRows, { table: teacher.slice, ...common, y: slices['teacher']! });
   }

@@ -29,7 +29,7 @@ export async function runSteps(
     const encoder = gpu.raw.createCommandEncoder();
     const pass = encoder.beginComputePass();
     for (let i = 0; i < count; i++) {
-      feed.fill.encode(pass);
+      feed.encodeFill(pass);
       encodeStep(pass);
       feed.tick.encode(pass);
     }

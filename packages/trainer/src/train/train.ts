@@ -200,8 +200,12 @@ async function closeEpoch(gpu: Gpu, { plan, parameters }: Runner, epoch: number)
   return { loss, accuracy: correct / samples };
 }
 
-/** Pairs (image, view) of an epoch, shuffled by a key of its own. */
-function epochOrder({ indices, seed, views }: TrainingOptions, epoch: number, samples: number): Uint32Array {
+/** Pairs (image, view) of the first `samples` of an epoch, shuffled by a key of its own. */
+export function epochOrder(
+  { indices, seed, views }: Pick<TrainingOptions, 'indices' | 'seed' | 'views'>,
+  epoch: number,
+  samples: number,
+): Uint32Array {
   const shuffle = keyedRandom(seed, 'batch-order', epoch).permutation(indices.length);
   const viewDraw = keyedRandom(seed, 'view', epoch);
   const pairs = new Uint32Array(samples * 2);
