@@ -20,10 +20,13 @@ export const adapter = text(
 
 /** N2N_DATA is the folder in which data sets are looked for by name, so --data has no variable. */
 export const data = {
-  ...optionalText({ flags: '--data <name|folder>', about: 'mnist, fashion-mnist, cifar10, or a folder with IDX or CIFAR-10 binary files' }),
+  ...optionalText({
+    flags: '--data <name|path>',
+    about: 'mnist, fashion-mnist, cifar10, cifar100, svhn, or a data set of your own (README.md, Data)',
+  }),
   environment: false as const,
 };
-export const classes = integer({ flags: '--classes <n>', about: 'classes of a folder of IDX files, which do not say' }, 1, 10, 256);
+export const classes = integer({ flags: '--classes <n>', about: 'classes of IDX and .npz files, which do not say' }, 1, 10, 256);
 
 export const seed = integer({ flags: '--seed <n>', about: 'keys every random draw' }, 0, 1);
 export const epochs = integer({ flags: '--epochs <n>', about: 'passes over the training images' }, 1, TRAIN.epochs, 100_000);
