@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { CIFAR10, CIFAR100, cifarFiles, readCifarDataset, type CifarLayout } from './cifar.js';
 import { DataError, type DecodedDataset } from './dataset.js';
 import { IDX_FILES, idxFileNames, readIdxDataset, type IdxPaths } from './idx.js';
+import { listImages, readImages, type ImageOptions } from './images.js';
 import { readNpzDataset } from './npz.js';
 import { isFolder, listFolder } from './read.js';
 import { readSvhnDataset, SVHN_FILES } from './svhn.js';
@@ -11,6 +12,8 @@ import { readSvhnDataset, SVHN_FILES } from './svhn.js';
 export interface ReadOptions {
   /** Classes where the files do not say. */
   readonly classes: number;
+  /** What images become, and how they are divided where they are not. */
+  readonly images: ImageOptions;
 }
 
 type Reader = (options: ReadOptions) => Promise<DecodedDataset>;
@@ -41,7 +44,7 @@ const LAYOUTS: readonly Layout[] = [
   },
 ];
 
-/** How to read what the folder holds. Throws DataError when it holds no data set, or several. */
+/** How to read what the folder holds, or undefined when it is no data set. Throws DataError when it is several. */
 export async function findLayout(folder: string): Promise<Reader | undefined> {
   const names = await listFolder(folder);
   let found: { title: string; read: Reader } | undefined;
@@ -51,7 +54,13 @@ export async function findLayout(folder: string): Promise<Reader | undefined> {
     if (found !== undefined) throw new DataError(folder, `holds both ${found.title} and ${title}; give a folder with one data set`);
     found = { title, read };
   }
-  return found?.read;
+  return found?.read ?? findImages(folder);
+}
+
+/** Asked last: it looks into every folder inside. */
+async function findImages(folder: string): Promise<Reader | undefined> {
+  const listing = await listImages(folder);
+  return listing.entries.length > 0 ? ({ images }) => readImages(listing, images) : undefined;
 }
 
 async function findIdx(folder: string, names: ReadonlySet<string>): Promise<Reader | undefined> {

@@ -97,7 +97,7 @@ describe('named data sets', () => {
     const target = join(folder, 'cifar-10-batches-bin');
     await expect(openDataset('cifar10', { folders: [folder] })).rejects.toThrow(
       new RegExp(
-        `^cifar10: .*searched ${target}\\. Run .* or get .*www\\.cs\\.toronto\\.edu/~kriz/cifar\\.html .*so that ${target} holds data_batch_1\\.bin`,
+        `^cifar10: .*searched ${target}\\. Get .*www\\.cs\\.toronto\\.edu/~kriz/cifar\\.html .*so that ${target} holds data_batch_1\\.bin`,
       ),
     );
   });
@@ -326,7 +326,9 @@ describe('bad input', () => {
     );
     await expect(openDataset(folder)).rejects.toThrow(`${folder}: is empty; a data set is the four IDX files`);
     await writeFile(file, 'x');
-    await expect(openDataset(file)).rejects.toThrow('notes.txt: is a file of an unknown kind; give a .npz file, the folder');
+    await expect(openDataset(file)).rejects.toThrow(
+      'notes.txt: is a file of an unknown kind; give a .npz file, a .tar of images, the folder',
+    );
     await expect(openDataset(folder)).rejects.toThrow('holds notes.txt; a data set is the four IDX files');
     await writeFile(join(folder, 'data_batch_1'), 'x');
     await expect(openDataset(folder)).rejects.toThrow('These are CIFAR for Python: the binary version is needed');

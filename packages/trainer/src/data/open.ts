@@ -4,18 +4,23 @@ import { basename, join, resolve } from 'node:path';
 import { DataError, describeDataset, type Dataset, type DecodedDataset } from './dataset.js';
 import { findLayout, type ReadOptions } from './layouts.js';
 import { defaultDataFolders, IDX_DESCRIPTION, isDatasetName, NAMED_DATASETS, searchedFolders, type DatasetName } from './named.js';
+import { IMAGE_DEFAULTS, readImages, type ImageOptions } from './images.js';
 import { readNpzDataset } from './npz.js';
 import { isFolder, listFolder } from './read.js';
+import { listTar } from './tar-images.js';
 
 export interface OpenOptions {
   /** Classes of IDX and .npz files, 1..256, default 10: these formats do not say. Other layouts and named data sets have their own. */
   readonly classes?: number;
   /** Where named data sets are looked for first; default: the folder in N2N_DATA, then n2n/data in the user's cache. */
   readonly folders?: readonly string[];
+  /** What the images of an image folder or archive become. */
+  readonly images?: Partial<ImageOptions>;
 }
 
 /**
- * Opens a data set: a name (NAMED_DATASETS), a folder whose files say what it is, or a .npz file. A name wins over a folder of
+ * Opens a data set: a name (NAMED_DATASETS), a folder whose files say what it is, a .npz file or a
+ * TAR of images. A name wins over a folder of
  * the same name (`./mnist` is the folder). Everything is read and checked: a `DataError` names the file, what was found and
  * what is needed.
  */
@@ -26,7 +31,7 @@ export async function openDataset(nameOrPath: string, options: OpenOptions = {})
   }
   if (isDatasetName(nameOrPath)) return openNamed(nameOrPath, options.folders ?? defaultDataFolders());
   const path = resolve(nameOrPath);
-  const decoded = await readPath(path, nameOrPath, { classes });
+  const decoded = await readPath(path, nameOrPath, { classes, images: { ...IMAGE_DEFAULTS, ...options.images } });
   return describeDataset(decoded, basename(path));
 }
 
@@ -44,7 +49,7 @@ async function openNamed(name: DatasetName, folders: readonly string[]): Promise
     const target = join(folders[0] ?? '.', source.folder);
     throw new DataError(name, `this data set is not on this machine; searched ${searched}. ${source.advice(target)}`);
   }
-  const decoded = await readFolder(folder, { classes: source.classNames.length });
+  const decoded = await readFolder(folder, { classes: source.classNames.length, images: IMAGE_DEFAULTS });
   if (decoded.decoding !== source.decoding) {
     throw new DataError(folder, `holds another data set (${decoded.decoding}) in the place of ${name} (${source.decoding})`);
   }
@@ -55,13 +60,17 @@ async function openNamed(name: DatasetName, folders: readonly string[]): Promise
 async function readPath(path: string, given: string, options: ReadOptions): Promise<DecodedDataset> {
   if (await isFolder(path)) return readFolder(path, options);
   if (path.endsWith('.npz')) return readNpzDataset(path, options.classes);
+  if (/\.(tar|tar\.gz|tgz)$/.test(path)) return readImages(await listTar(path), options.images);
   const known = Object.keys(NAMED_DATASETS).join(', ');
   try {
     await stat(path);
   } catch {
     throw new DataError(given, `is neither a folder nor a data set known by name (${known})`);
   }
-  throw new DataError(given, `is a file of an unknown kind; give a .npz file, the folder with the data set's files, or a name (${known})`);
+  throw new DataError(
+    given,
+    `is a file of an unknown kind; give a .npz file, a .tar of images, the folder with the data set's files, or a name (${known})`,
+  );
 }
 
 async function readFolder(folder: string, options: ReadOptions): Promise<DecodedDataset> {
@@ -76,7 +85,7 @@ function foreignFolder(folder: string, names: ReadonlySet<string>): DataError {
   const isPython = ['cifar-10-batches-py', 'cifar-100-python', 'data_batch_1'].some((name) => names.has(name));
   return new DataError(
     folder,
-    `${found}; a data set is ${IDX_DESCRIPTION}; the binary files of CIFAR-10 or CIFAR-100; SVHN's .mat files; or a .npz file.` +
+    `${found}; a data set is ${IDX_DESCRIPTION}; the binary files of CIFAR-10 or CIFAR-100; SVHN's .mat files; a .npz file; or folders of PNG or JPEG images, one a class.` +
       (isPython ? ' These are CIFAR for Python: the binary version is needed.' : ''),
   );
 }

@@ -63,7 +63,7 @@ export async function readWhole(path: string): Promise<Uint8Array> {
 }
 
 /** A file system error in the words of a data set's user. */
-function asDataError(path: string, error: unknown): DataError {
+export function asDataError(path: string, error: unknown): DataError {
   if (error instanceof DataError) return error;
   const code = errorCode(error);
   if (code === 'ENOENT' || code === 'ENOTDIR') return new DataError(path, 'does not exist', { cause: error });

@@ -65,3 +65,20 @@ export function mutate(bytes: Uint8Array, random: RandomStream): Uint8Array {
   }
   return changed;
 }
+
+/** A ustar archive; a name that ends in "/" is a folder. */
+export function tarOf(files: Files): Uint8Array {
+  const blocks = Object.entries(files).flatMap(([name, bytes]) => {
+    const header = Buffer.alloc(512);
+    header.write(name, 0);
+    header.write('0000644\0', 100);
+    header.write(`${bytes.length.toString(8).padStart(11, '0')}\0`, 124);
+    header.write('        ', 148);
+    header.write(name.endsWith('/') ? '5' : '0', 156);
+    header.write('ustar\u000000', 257);
+    const sum = header.reduce((total, byte) => total + byte, 0);
+    header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+    return [header, bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)];
+  });
+  return Buffer.concat([...blocks, Buffer.alloc(1024)]);
+}
