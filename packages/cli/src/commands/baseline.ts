@@ -33,7 +33,7 @@ export const baselineCommand = defineCommand({
         throw new UsageError(`the run ${run.folder} is not finished; go on with it by n2n resume ${run.folder}`);
       const before = await readResult(run);
       const { configuration } = run.record;
-      const dataset = await openData(configuration.data, configuration.classes);
+      const dataset = await openData(configuration.data, configuration);
       checkSameData(run.folder, run.record, dataset);
       const gpu = await context.openGpu(configuration.adapter);
       checkSameAdapter(run.folder, run.record, adapterRecord(gpu.adapter));

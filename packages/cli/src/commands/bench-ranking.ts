@@ -12,7 +12,7 @@ import { count, duration, percent } from '../output/format.js';
 import { table } from '../output/table.js';
 import { integer } from '../settings/kinds.js';
 import { withDefault, type Resolved } from '../settings/setting.js';
-import { adapter, classes, data, search } from '../settings/settings.js';
+import { adapter, classes, data, images, search } from '../settings/settings.js';
 import { openData } from '../sources/data.js';
 import { checkFits } from '../sources/network.js';
 import { withMaterial, type Material } from '../workflow/material.js';
@@ -35,6 +35,7 @@ const {
 const settings = {
   data,
   classes,
+  ...images,
   students: integer({ flags: '--students <n>', about: 'students drawn at random from the space of the search' }, 2, 30, 10_000),
   fullSubset: integer({ flags: '--full-subset <n>', about: 'training images of the full training; 0 for all' }, 0, 0),
   ...training,
@@ -62,7 +63,7 @@ export const benchRankingCommand = defineCommand({
   settings,
   async run(context, values, [teacherPath = '']) {
     const model = await loadModel(teacherPath);
-    const dataset = await openData(values.data, values.classes);
+    const dataset = await openData(values.data, values);
     checkFits(model.spec, dataset);
     const constraints = values.constraint.map(parseConstraint);
     const { seed, stages, roundTo, prior, shrinkageActions } = values;

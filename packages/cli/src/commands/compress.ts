@@ -8,7 +8,7 @@ import type { Configuration } from '../run/record.js';
 import { freeRunPath, refuseExisting } from '../run/run.js';
 import { preset } from '../settings/presets.js';
 import type { Resolved } from '../settings/setting.js';
-import { adapter, classes, data, mean, printConfig, run, search, seeds, std } from '../settings/settings.js';
+import { adapter, classes, data, images, mean, printConfig, run, search, seeds, std } from '../settings/settings.js';
 import { openData } from '../sources/data.js';
 import { modelFor, openSource } from '../sources/model.js';
 import { carryOut, report } from '../workflow/compress.js';
@@ -18,18 +18,7 @@ import { teacherFile } from '../workflow/onnx.js';
 import { checkConfiguration, createRun, defaultViews } from '../workflow/start.js';
 import { policiesFrom, type Transfer } from '../workflow/transfer.js';
 
-const compressSettings = {
-  seeds,
-  data,
-  classes,
-  run,
-  mean,
-  std,
-  preset,
-  printConfig,
-  ...search,
-  adapter,
-};
+const compressSettings = { seeds, data, classes, ...images, run, mean, std, preset, printConfig, ...search, adapter };
 
 export const compressCommand = defineCommand({
   name: 'compress',
@@ -41,7 +30,7 @@ export const compressCommand = defineCommand({
     await refuseExisting(folder);
     for (let seed = 0; values.seeds > 1 && seed < values.seeds; seed++) await refuseExisting(seedFolder(folder, values.seed + seed));
     const source = await openSource(context.output, teacherPath);
-    const dataset = await openData(values.data, values.classes);
+    const dataset = await openData(values.data, values);
     const teacher = modelFor(context.output, teacherPath, source, values, dataset);
     const transfer = values.policyFrom === undefined ? undefined : await policiesFrom(values.policyFrom);
     const configuration = configurationOf(values, transfer, resolve(teacherPath), dataset.train.count);

@@ -4,7 +4,7 @@ import { defineCommand } from '../command.js';
 import { count, percent } from '../output/format.js';
 import { openData } from '../sources/data.js';
 import { modelFor, openSource } from '../sources/model.js';
-import { adapter, classes, data, mean, split, std } from '../settings/settings.js';
+import { adapter, classes, data, images, mean, split, std } from '../settings/settings.js';
 import { evaluateOn, withImages } from '../workflow/network.js';
 import { allIndices } from '../workflow/split.js';
 
@@ -12,10 +12,10 @@ export const evalCommand = defineCommand({
   name: 'eval',
   about: 'accuracy and loss of a model on a data set',
   arguments: [{ name: '<model>', about: 'a .safetensors or .onnx model' }],
-  settings: { data, classes, split, mean, std, adapter },
+  settings: { data, classes, ...images, split, mean, std, adapter },
   async run(context, values, [path = '']) {
     const source = await openSource(context.output, path);
-    const dataset = await openData(values.data, values.classes);
+    const dataset = await openData(values.data, values);
     const model = modelFor(context.output, path, source, values, dataset);
     const gpu = await context.openGpu(values.adapter);
     const images = dataset[values.split];

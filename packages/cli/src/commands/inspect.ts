@@ -17,7 +17,7 @@ import { bytes, count, magnitude } from '../output/format.js';
 import { table } from '../output/table.js';
 import { optionalInteger } from '../settings/kinds.js';
 import type { Setting } from '../settings/setting.js';
-import { data } from '../settings/settings.js';
+import { data, images } from '../settings/settings.js';
 import { openData } from '../sources/data.js';
 import { checkFits, openNetwork, usualGeometry, type Geometry } from '../sources/network.js';
 
@@ -46,11 +46,11 @@ export const inspectCommand = defineCommand({
   name: 'inspect',
   about: 'layers, shapes, parameters, multiply-adds and bytes of a network',
   arguments: [{ name: '<model|arch>', about: 'a .safetensors or .onnx model, a .json spec, or a zoo name such as resnet18@0.25' }],
-  settings: { data, input, classes },
+  settings: { data, ...images, input, classes },
   async run(context, values, [name = '']) {
     if (values.data !== undefined && values.input !== undefined)
       throw new UsageError('--data and --input both say what the images are; give one of them');
-    const dataset = values.data === undefined ? undefined : await openData(values.data, values.classes ?? 10);
+    const dataset = values.data === undefined ? undefined : await openData(values.data, values);
     const usual = usualGeometry(name);
     const { spec, notes = [] } = await openNetwork(
       name,

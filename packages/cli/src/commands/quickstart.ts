@@ -59,7 +59,7 @@ export const quickstartCommand = defineCommand({
   async run(context, values) {
     const folder = values.run ?? (await freeRunPath('quickstart'));
     await refuseExisting(folder);
-    const dataset = await openData(values.data, values.classes);
+    const dataset = await openData(values.data, values);
     const teacher = await openNetwork(values.teacher, dataset); // an unknown name is refused before the run directory is made
     const transfer = values.policyFrom === undefined ? undefined : await policiesFrom(values.policyFrom);
     const configuration = configurationOf(values, transfer, parameterCount(teacher.spec));

@@ -23,7 +23,7 @@ export const resumeCommand = defineCommand({
         return;
       }
       const { configuration } = run.record;
-      const dataset = await openData(configuration.data, configuration.classes);
+      const dataset = await openData(configuration.data, configuration);
       checkSameData(run.folder, run.record, dataset);
       const gpu = await context.openGpu(configuration.adapter);
       checkSameAdapter(run.folder, run.record, adapterRecord(gpu.adapter));

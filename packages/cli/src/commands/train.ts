@@ -20,6 +20,7 @@ import { allIndices, checkBatch, divide } from '../workflow/split.js';
 const {
   data,
   classes,
+  images,
   seed,
   epochs,
   batch,
@@ -37,6 +38,7 @@ const {
 const trainSettings = {
   data,
   classes,
+  ...images,
   seed,
   epochs,
   batch,
@@ -62,7 +64,7 @@ export const trainCommand = defineCommand({
   arguments: [{ name: '<arch>', about: 'a zoo name such as resnet18@0.25, a .json spec, or a .safetensors or .onnx model to go on from' }],
   settings: trainSettings,
   async run(context, values, [name = '']) {
-    const dataset = await openData(values.data, values.classes);
+    const dataset = await openData(values.data, values);
     const source = await openNetwork(name, dataset);
     checkFits(source.spec, dataset);
     for (const note of source.notes ?? []) context.output.note(note);

@@ -25,6 +25,11 @@ const configurationSchema = z.object({
   /** A name, or the absolute path of a folder. */
   data: z.string(),
   classes: z.int(),
+  /** What the images of an image folder become; runs from before there were any, and the quickstart, have none of these. */
+  imageSize: z.tuple([z.int(), z.int()]).readonly().optional(),
+  imageColor: z.enum(['rgb', 'grey']).optional(),
+  testShare: z.number().optional(),
+  splitSeed: z.int().optional(),
   /** A model file, or how to train one as part of the run. */
   teacher: z.discriminatedUnion('kind', [teacherFile, teacherRecipe]),
   seed: z.int(),

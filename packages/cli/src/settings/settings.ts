@@ -1,6 +1,8 @@
 // The flags that several commands share; each command takes what it needs, with defaults of its own.
 import { baselineKinds, policyKinds, shrinkageActions } from '@n2n/agent';
 import { COMPRESS, TRAIN } from '../budgets.js';
+import { z } from 'zod';
+import type { Setting } from './setting.js';
 import { choice, choices, decimal, integer, numbers, optionalInteger, optionalText, text, texts, toggle } from './kinds.js';
 
 /** Every command has these. */
@@ -20,10 +22,37 @@ export const adapter = text(
 
 /** N2N_DATA is the folder in which data sets are looked for by name, so --data has no variable. */
 export const data = {
-  ...optionalText({ flags: '--data <name|folder>', about: 'mnist, fashion-mnist, cifar10, or a folder with IDX or CIFAR-10 binary files' }),
+  ...optionalText({
+    flags: '--data <name|path>',
+    about: 'mnist, fashion-mnist, cifar10, cifar100, svhn, or a data set of your own (README.md, Data)',
+  }),
   environment: false as const,
 };
-export const classes = integer({ flags: '--classes <n>', about: 'classes of a folder of IDX files, which do not say' }, 1, 10, 256);
+export const classes = integer({ flags: '--classes <n>', about: 'classes of IDX and .npz files, which do not say' }, 1, 10, 256);
+
+/** What the images of an image folder or TAR become. */
+const imageSize: Setting<readonly [height: number, width: number]> = {
+  flags: '--image-size <n|HxW>',
+  about: 'size that the images of an image folder or TAR are resized to (default: 32)',
+  needs: 'a side from 1 to 1024 such as 64, or height x width such as 48x64',
+  schema: z
+    .string()
+    .regex(/^\d{1,4}(x\d{1,4})?$/)
+    .transform((value): [number, number] => {
+      const [height = 0, width = height] = value.split('x').map(Number);
+      return [height, width];
+    })
+    .refine((sides) => sides.every((side) => side >= 1 && side <= 1024)),
+  fallback: [32, 32],
+};
+const imageColor = choice({ flags: '--image-color <name>', about: 'what they become: rgb or grey' }, ['rgb', 'grey'], 'rgb');
+const testShare = decimal(
+  { flags: '--test-share <x>', about: 'part of each class that is the test set where the folder has none' },
+  { least: 0.01, most: 0.9 },
+  0.2,
+);
+const splitSeed = integer({ flags: '--split-seed <n>', about: 'keys which images those are' }, 0, 1);
+export const images = { imageSize, imageColor, testShare, splitSeed };
 
 export const seed = integer({ flags: '--seed <n>', about: 'keys every random draw' }, 0, 1);
 export const seeds = integer(

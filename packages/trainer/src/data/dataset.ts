@@ -43,17 +43,27 @@ export class DataError extends Error {
 /** A data set as its files give it, before statistics. */
 export interface DecodedDataset {
   /** Layout it was decoded from; part of the fingerprint. */
-  readonly decoding: 'idx' | 'cifar10';
+  readonly decoding: 'idx' | 'cifar10' | 'cifar100' | 'svhn' | 'npz' | 'images';
   readonly channels: number;
   readonly height: number;
   readonly width: number;
   readonly classes: number;
+  /** As the files or their layout have them. */
+  readonly classNames?: readonly string[];
   readonly train: Split;
   readonly test: Split;
 }
 
+/** Throws for the first label outside 0..classes-1; `what` is what the labels are called. */
+export function checkLabels(path: string, labels: Uint8Array, classes: number, what = 'label'): void {
+  const at = labels.findIndex((label) => label >= classes);
+  if (at >= 0) {
+    throw new DataError(path, `record ${at} has ${what} ${labels[at]}; with ${classes} classes labels are 0..${classes - 1}`);
+  }
+}
+
 /** Adds name, statistics and fingerprint. */
-export function describeDataset(decoded: DecodedDataset, name: string, classNames?: readonly string[]): Dataset {
+export function describeDataset(decoded: DecodedDataset, name: string, classNames = decoded.classNames): Dataset {
   const { channels, height, width, classes, train, test } = decoded;
   const { mean, std } = channelStatistics(train, channels, height * width);
   return {

@@ -1,7 +1,7 @@
 // IDX files, the format of MNIST and Fashion-MNIST: a big-endian header, then bytes (yann.lecun.com/exdb/mnist).
 //   images: u32 0x00000803, u32 count, u32 height, u32 width, then count x height x width bytes, row-major
 //   labels: u32 0x00000801, u32 count, then count bytes
-import { DataError, type DecodedDataset, type Split } from './dataset.js';
+import { checkLabels, DataError, type DecodedDataset, type Split } from './dataset.js';
 import { readSizedFile, type SizedFormat } from './read.js';
 
 const IMAGES_MAGIC = 0x00000803;
@@ -53,14 +53,6 @@ async function readIdxSplit(
   }
   checkLabels(labelsPath, labels, classes);
   return { split: { count: images.count, images: images.pixels, labels }, height: images.height, width: images.width };
-}
-
-/** Throws for the first label outside 0..classes-1. */
-export function checkLabels(path: string, labels: Uint8Array, classes: number): void {
-  const at = labels.findIndex((label) => label >= classes);
-  if (at >= 0) {
-    throw new DataError(path, `record ${at} has label ${labels[at]}; with ${classes} classes labels are 0..${classes - 1}`);
-  }
 }
 
 async function readIdxImages(path: string): Promise<{ count: number; height: number; width: number; pixels: Uint8Array }> {

@@ -1,4 +1,5 @@
-// Data sets: MNIST and Fashion-MNIST (IDX files), CIFAR-10 (binary files), by name or from a folder.
+// Data sets by name (MNIST, Fashion-MNIST, CIFAR-10, CIFAR-100, SVHN), from a folder or from a file.
 export { DataError, type Dataset, type Split } from './dataset.js';
-export { defaultDataFolders, isDatasetName, NAMED_DATASETS, openDataset, type DatasetName, type OpenOptions } from './open.js';
+export { defaultDataFolders, isDatasetName, NAMED_DATASETS, type DatasetName } from './named.js';
+export { openDataset, type OpenOptions } from './open.js';
 export { SelectionError, splitValidation, subset, type ValidationOptions } from './select.js';

