@@ -104,3 +104,12 @@ export const BENCH = {
   /** The chance of calling anything changed when nothing is. */
   significance: 0.01,
 } as const;
+
+/** `n2n tune`. */
+export const TUNE = {
+  timeLimitSeconds: 60,
+  /** Share of it for the comparison with lavapipe's 512-bit mode. */
+  wideShare: 0.2,
+  /** How many times faster that mode must be to be worth a setting of the environment. */
+  wideGain: 1.1,
+} as const;

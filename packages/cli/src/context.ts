@@ -1,11 +1,15 @@
 // What a command gets from the process it runs in: streams, environment, the stop signal and the device.
-import { openDevice, type Gpu, type OpenOptions } from '@n2n/kernels';
+import { openDevice, type Choices, type Gpu, type OpenOptions } from '@n2n/kernels';
+import { adapterRecord } from './output/adapter.js';
 import { Output, type OutputOptions, type Streams } from './output/output.js';
+import { readTuning, tuningFolder, tuningPath, type Tuning } from './tuning/store.js';
 
 export interface CliEnvironment extends Streams {
   readonly variables: NodeJS.ProcessEnv;
   /** Aborts with an InterruptedError when the process is asked to stop. */
   readonly signal: AbortSignal;
+  /** Program and first arguments that start this command line anew, for what needs a process of its own. */
+  readonly self?: readonly [string, ...string[]];
   /** In place of opening a device, for tests that lose one. */
   readonly open?: (options: OpenOptions) => Promise<Gpu>;
 }
@@ -14,25 +18,43 @@ export class Context {
   readonly output: Output;
   readonly variables: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
+  readonly self: CliEnvironment['self'];
   readonly #open: (options: OpenOptions) => Promise<Gpu>;
   #gpu: Gpu | undefined;
+  #tuning: Tuning | undefined;
 
   constructor(environment: CliEnvironment, options: OutputOptions) {
     this.output = new Output(environment, options);
     this.variables = environment.variables;
     this.signal = environment.signal;
+    this.self = environment.self;
     this.#open = environment.open ?? openDevice;
   }
 
   /**
    * Opens the device; the one opened before is closed. `adapter` is `any`, `cpu` (a software adapter), `gpu` (a real one)
-   * or a part of the adapter's name. Throws AdapterError.
+   * or a part of the adapter's name. `choices`: of kernel variants; those of this machine's tuning unless told. Throws AdapterError.
    */
-  async openGpu(adapter: string): Promise<Gpu> {
+  async openGpu(adapter: string, choices?: Choices): Promise<Gpu> {
     this.closeGpu();
     const options: OpenOptions = adapter === 'any' || adapter === 'cpu' || adapter === 'gpu' ? { prefer: adapter } : { adapter };
     this.#gpu = await this.#open(options);
+    const { adapter: found } = this.#gpu;
+    const path = this.tuningPath(found);
+    this.#tuning = path === undefined ? undefined : await readTuning(path, adapterRecord(found), (line) => this.output.note(line));
+    this.#gpu.choices = choices ?? this.#tuning?.choices ?? {};
     return this.#gpu;
+  }
+
+  /** What `n2n tune` found for the opened adapter, its driver and this version, if it ran. */
+  get tuning(): Tuning | undefined {
+    return this.#tuning;
+  }
+
+  /** The file of an adapter's tuning; undefined where no cache directory is known. */
+  tuningPath(adapter: Gpu['adapter']): string | undefined {
+    const folder = tuningFolder(this.variables);
+    return folder === undefined ? undefined : tuningPath(folder, adapterRecord(adapter));
   }
 
   /** Lets the process end by itself: a live device keeps it, and exiting with one can abort it. */

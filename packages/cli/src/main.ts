@@ -23,4 +23,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
   color: process.stderr.isTTY === true && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb',
   variables: process.env,
   signal: stop.signal,
+  ...(process.argv[1] !== undefined && { self: [process.execPath, process.argv[1]] }),
 });

@@ -13,3 +13,5 @@ export * from './gpu/timing.js';
 export * from './gpu/warm.js';
 export * from './ops/index.js';
 export * from './ops/op.js';
+export * from './tuner/cases.js';
+export * from './tuner/tune.js';

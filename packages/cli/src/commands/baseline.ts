@@ -4,7 +4,7 @@ import { defineCommand } from '../command.js';
 import { UsageError } from '../errors.js';
 import { adapterRecord } from '../output/adapter.js';
 import { Run } from '../run/run.js';
-import { checkSameAdapter, checkSameConfiguration, checkSameData } from '../run/same.js';
+import { checkSameAdapter, checkSameConfiguration, checkSameData, sameChoices } from '../run/same.js';
 import { openData } from '../sources/data.js';
 import { runControl, type Control } from '../workflow/baseline.js';
 import { readResult } from '../workflow/finished.js';
@@ -35,7 +35,7 @@ export const baselineCommand = defineCommand({
       const { configuration } = run.record;
       const dataset = await openData(configuration.data, configuration);
       checkSameData(run.folder, run.record, dataset);
-      const gpu = await context.openGpu(configuration.adapter);
+      const gpu = await context.openGpu(configuration.adapter, sameChoices(run.folder, run.record));
       checkSameAdapter(run.folder, run.record, adapterRecord(gpu.adapter));
       await mkdir(run.path('baselines'), { recursive: true });
       const found = await runControl(context, gpu, run, dataset, before, control);

@@ -47,6 +47,7 @@ export const doctorCommand = defineCommand({
       cores: availableParallelism(),
       memoryBytes: totalmem(),
       adapter: found instanceof AdapterError ? null : found,
+      tuning: tuningReport(context),
       data: await findData(),
       runs: { folder: resolve('runs'), writable: await isWritable(resolve('runs')) },
     };
@@ -55,7 +56,19 @@ export const doctorCommand = defineCommand({
   },
 });
 
-type Report = { readonly adapter: AdapterReport | null; readonly data: readonly DataReport[] } & {
+interface TuningReport {
+  readonly measuredAt: string;
+  /** Classes of shapes measured, and those with another variant than the built-in one. */
+  readonly classes: number;
+  readonly changed: number;
+}
+
+function tuningReport({ tuning }: Context): TuningReport | null {
+  if (tuning === undefined) return null;
+  return { measuredAt: tuning.measuredAt, classes: tuning.cases.length, changed: Object.keys(tuning.choices).length };
+}
+
+type Report = { readonly adapter: AdapterReport | null; readonly tuning: TuningReport | null; readonly data: readonly DataReport[] } & {
   readonly version: string;
   readonly node: string;
   readonly platform: string;
@@ -108,7 +121,7 @@ async function isWritable(folder: string): Promise<boolean> {
 }
 
 function readable(report: Report): string {
-  const { adapter: found } = report;
+  const { adapter: found, tuning } = report;
   const device =
     found === null
       ? ['adapter    none']
@@ -117,6 +130,9 @@ function readable(report: Report): string {
           `features   ${found.features.join(', ')}`,
           `subgroups  ${found.subgroupSize === 0 ? 'none of one fixed size' : `${found.subgroupSize} lanes`}`,
           ...Object.entries(found.limits).map(([name, value]) => `limit      ${name} ${count(value)}`),
+          tuning === null
+            ? 'tuning     none: kernels by the built-in order of preference; n2n tune measures them'
+            : `tuning     of ${tuning.measuredAt}: ${tuning.classes} classes of shapes, ${tuning.changed} with another kernel than built in`,
         ];
   return [
     `n2n        ${report.version}`,

@@ -13,6 +13,7 @@ import { evalCommand } from './eval.js';
 import { inspectCommand } from './inspect.js';
 import { quickstartCommand } from './quickstart.js';
 import { resumeCommand } from './resume.js';
+import { tuneCommand } from './tune.js';
 import { trainCommand } from './train.js';
 
 /** What a group of commands is about. */
@@ -28,6 +29,7 @@ export const commands: readonly CommandDeclaration[] = [
   inspectCommand,
   convertCommand,
   doctorCommand,
+  tuneCommand,
   benchOpsCommand,
   benchStepCommand,
   benchAllCommand,

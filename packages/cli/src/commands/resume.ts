@@ -3,7 +3,7 @@ import { defineCommand } from '../command.js';
 import type { Context } from '../context.js';
 import { adapterRecord } from '../output/adapter.js';
 import { Run } from '../run/run.js';
-import { checkSameAdapter, checkSameConfiguration, checkSameData } from '../run/same.js';
+import { checkSameAdapter, checkSameConfiguration, checkSameData, sameChoices } from '../run/same.js';
 import { openData } from '../sources/data.js';
 import { carryOut, report } from '../workflow/compress.js';
 import { readResult } from '../workflow/finished.js';
@@ -25,7 +25,7 @@ export const resumeCommand = defineCommand({
       const { configuration } = run.record;
       const dataset = await openData(configuration.data, configuration);
       checkSameData(run.folder, run.record, dataset);
-      const gpu = await context.openGpu(configuration.adapter);
+      const gpu = await context.openGpu(configuration.adapter, sameChoices(run.folder, run.record));
       checkSameAdapter(run.folder, run.record, adapterRecord(gpu.adapter));
       report(context, await carryOut(context, run, dataset, gpu, false));
     } finally {

@@ -82,6 +82,13 @@ const adapterSchema = z.object({
   software: z.boolean(),
 });
 
+/** The tuner's choices that the run's kernels follow; without any, the built-in order of preference. */
+const kernelsSchema = z.object({
+  choices: z.record(z.string(), z.string()),
+  /** `choicesSha256` of them. */
+  sha256: z.string(),
+});
+
 /** Rises with what a record must hold; a run of another format is refused. */
 export const RUN_FORMAT = 2;
 
@@ -91,6 +98,8 @@ export const runRecordSchema = z.object({
   createdAt: z.string(),
   versions: z.object({ n2n: z.string(), node: z.string() }),
   adapter: adapterSchema,
+  /** Missing in runs begun before there was a tuner. */
+  kernels: kernelsSchema.optional(),
   data: z.object({ name: z.string(), fingerprint: z.string() }),
   /** SHA-256 of teacher.safetensors; null until the run has trained it. */
   teacherSha256: z.string().nullable(),

@@ -1,8 +1,10 @@
 // Whether a run can go on where it stopped: only with the same configuration, version, adapter and data does it come to the
 // same bits. What differs is refused by name.
+import { unknownChoices, type Choices } from '@n2n/kernels';
 import type { Dataset } from '@n2n/trainer';
 import { InputError, UsageError } from '../errors.js';
 import { adapterName, type AdapterRecord } from '../output/adapter.js';
+import { choicesSha256 } from '../tuning/store.js';
 import { VERSION } from '../version.js';
 import { configurationSha256, type RunRecord } from './record.js';
 
@@ -36,4 +38,20 @@ export function checkSameAdapter(folder: string, { adapter }: RunRecord, found: 
   throw new UsageError(
     `the run ${folder} was begun on ${adapterName(adapter)}; this is ${adapterName(found)}. Go on with that adapter and driver (--adapter), or begin a new run`,
   );
+}
+
+/**
+ * The choices of kernels that the run began with, which it goes on with whatever tuning the machine has by now. Throws UsageError when
+ * they were changed or name a variant that this version does not have.
+ */
+export function sameChoices(folder: string, { kernels }: RunRecord): Choices {
+  if (kernels === undefined) return {};
+  if (choicesSha256(kernels.choices) !== kernels.sha256) {
+    throw new UsageError(
+      `the choices of kernels in ${folder}/run.json have changed since the run began; put them back, or begin a new run`,
+    );
+  }
+  const [unknown] = unknownChoices(kernels.choices);
+  if (unknown === undefined) return kernels.choices;
+  throw new UsageError(`the run ${folder} was begun with kernels that this n2n does not have (${unknown}); begin a new run`);
 }

@@ -9,7 +9,7 @@ import type { Context } from '../context.js';
 import { GoalError, InterruptedError } from '../errors.js';
 import { adapterRecord } from '../output/adapter.js';
 import type { Run } from '../run/run.js';
-import { checkSameAdapter } from '../run/same.js';
+import { checkSameAdapter, sameChoices } from '../run/same.js';
 import { batchAsked } from './limits.js';
 import { withMaterial } from './material.js';
 import { evaluateOn, latenciesOf, withImages } from './network.js';
@@ -78,7 +78,7 @@ async function withRetries(context: Context, run: Run, dataset: Dataset, first: 
     } catch (error) {
       if (!(error instanceof DeviceLostError) || attempt >= DEVICE_RETRIES) throw error;
       context.output.note(`${error.message}; opening it again (${attempt + 1} of ${DEVICE_RETRIES})`);
-      gpu = await context.openGpu(run.record.configuration.adapter);
+      gpu = await context.openGpu(run.record.configuration.adapter, sameChoices(run.folder, run.record));
       checkSameAdapter(run.folder, run.record, adapterRecord(gpu.adapter));
     }
   }

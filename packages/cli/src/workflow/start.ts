@@ -7,6 +7,7 @@ import { UsageError } from '../errors.js';
 import { adapterRecord } from '../output/adapter.js';
 import { configurationSha256, RUN_FORMAT, sha256, type Configuration, type RunRecord } from '../run/record.js';
 import { Run } from '../run/run.js';
+import { choicesSha256 } from '../tuning/store.js';
 import { VERSION } from '../version.js';
 import { searchOptions } from './search.js';
 import { checkBatch, choose, divide } from './split.js';
@@ -46,6 +47,7 @@ export async function createRun(
     createdAt: new Date().toISOString(),
     versions: { n2n: VERSION, node: process.versions.node },
     adapter: adapterRecord(gpu.adapter),
+    kernels: { choices: gpu.choices, sha256: choicesSha256(gpu.choices) },
     data: { name: dataset.name, fingerprint: dataset.fingerprint },
     teacherSha256: teacher === undefined ? null : sha256(teacher),
     configuration,

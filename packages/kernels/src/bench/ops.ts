@@ -7,10 +7,10 @@ import { conv2d, type Conv2dShape } from '../ops/conv2d/index.js';
 import { allOps } from '../ops/index.js';
 import { linear } from '../ops/linear/index.js';
 import type { Op, Pass, TensorDeclaration } from '../ops/op.js';
-import { testRandom } from '../testing/random.js';
 import { chooseCases, isChosen, type NamedCase } from './cases.js';
 import { measureAll, type BenchCase, type Measurement, type MeasureOptions } from './measure.js';
 import { copy, multiplyAdd } from './roof/index.js';
+import { allocateTensors } from './tensors.js';
 
 export interface OpBenchCase extends NamedCase {
   /** `op/shape/pass`, or the names of the cases compared with other engines. */
@@ -181,22 +181,6 @@ async function record(gpu: Gpu, op: Op<unknown>, passName: string, shape: unknow
   const recorder = new Recorder(gpu);
   recorder.add(op, passName, shape, tensors);
   return recorder.finish(`${op.name} ${passName}`);
-}
-
-/** Adds the tensors that are not there yet, inputs filled with their test data. */
-async function allocateTensors(gpu: Gpu, pass: Pass<unknown>, shape: unknown, name: string, tensors: Record<string, Slice>): Promise<void> {
-  for (const declaration of pass.tensors) {
-    if (tensors[declaration.name] !== undefined || declaration.optional?.(shape) === true) continue;
-    const slice = await gpu.allocate(declaration.words(shape) * 4, `${name} ${declaration.name}`);
-    if (declaration.role !== 'out') gpu.write(slice, inputData(declaration, shape));
-    tensors[declaration.name] = slice;
-  }
-}
-
-function inputData(declaration: TensorDeclaration<unknown>, shape: unknown): Float32Array | Uint32Array {
-  const random = testRandom(declaration.name);
-  const values = declaration.fill?.(shape, random) ?? Float32Array.from({ length: declaration.words(shape) }, () => random.normal());
-  return declaration.type === 'f32' ? Float32Array.from(values) : Uint32Array.from(values);
 }
 
 async function checkOutput(gpu: Gpu, name: string, { name: tensor, type }: TensorDeclaration<unknown>, slice: Slice): Promise<void> {

@@ -1,7 +1,7 @@
 // One device, opened with the adapter's own limits, that fails loudly: an uncaptured error or a loss poisons it, and every
 // later await throws instead of returning garbage.
 import { performance } from 'node:perf_hooks';
-import type { DeviceTraits } from '../ops/op.js';
+import type { Choices, DeviceTraits } from '../ops/op.js';
 import { AdapterError, DeviceLostError, DeviceMemoryError, DeviceUseError } from './errors.js';
 import { gpuInstance, wantedAdapter, type InstanceOptions } from './instance.js';
 import { PipelineCache } from './pipelines.js';
@@ -118,6 +118,8 @@ async function requestAdapter(options: OpenOptions): Promise<GPUAdapter | null> 
 export class Gpu {
   readonly adapter: AdapterDescription;
   readonly traits: DeviceTraits;
+  /** A tuner's choices of variants, which recordings made from now on follow; set it before the first one. */
+  choices: Choices = {};
   readonly pipelines: PipelineCache;
   readonly statistics = { pipelinesCompiled: 0, dispatches: 0, submits: 0, bytesAllocated: 0 };
   readonly #device: GPUDevice;

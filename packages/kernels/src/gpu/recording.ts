@@ -33,7 +33,7 @@ interface Pending {
 }
 
 export interface RecordOptions {
-  /** The variant to use, by name; otherwise the first usable one. */
+  /** The variant to use, by name; otherwise the one of the device's `choices`, or the first usable one. */
   readonly variant?: string;
   readonly label?: string;
 }
@@ -54,7 +54,7 @@ export class Recorder {
    */
   add<S>(op: Op<S>, passName: string, shape: S, tensors: Readonly<Record<string, Slice>>, options: RecordOptions = {}): void {
     op.check(shape);
-    const variant = chooseVariant(op, passName, shape, this.#gpu.traits, options.variant);
+    const variant = chooseVariant(op, passName, shape, this.#gpu.traits, { wanted: options.variant, choices: this.#gpu.choices });
     const bound: Record<string, Slice> = {};
     for (const declaration of op.passes[passName]?.tensors ?? []) {
       const slice = tensors[declaration.name];

@@ -1,6 +1,6 @@
 // Compiles the op set ahead: what a later plan needs is then in the pipeline cache, however new its shapes are.
 import { allOps } from '../ops/index.js';
-import { chooseVariant } from '../ops/op.js';
+import { chooseVariant, type Choices, type DeviceTraits, type Dispatch, type Op } from '../ops/op.js';
 import type { Gpu } from './device.js';
 
 /**
@@ -9,10 +9,23 @@ import type { Gpu } from './device.js';
  */
 export async function compileOpSet(gpu: Gpu): Promise<void> {
   for (const op of allOps) {
-    for (const shape of [...op.samples, ...Object.values(op.benchmarks ?? {}), ...(op.large ?? [])]) {
-      const dispatches = Object.keys(op.passes).flatMap((pass) => chooseVariant(op, pass, shape, gpu.traits).dispatches(shape, gpu.traits));
-      await Promise.all(dispatches.map((dispatch) => gpu.pipelines.get(dispatch)));
-    }
+    await Promise.all(warmDispatches(op, gpu.traits, gpu.choices).map((dispatch) => gpu.pipelines.get(dispatch)));
   }
   gpu.check();
+}
+
+/**
+ * Launches that reach every pipeline a plan may take from the op. A variant that a tuner chose for one class of shapes is there for all
+ * shapes that it can run: the class may have none among the samples, and one tile size may be needed first by a later shape.
+ */
+export function warmDispatches(op: Op<unknown>, device: DeviceTraits, choices: Choices): Dispatch[] {
+  const shapes = [...op.samples, ...Object.values(op.benchmarks ?? {}), ...(op.large ?? []), ...(op.tuning?.shapes ?? [])];
+  return Object.entries(op.passes).flatMap(([passName, { variants }]) => {
+    const chosen = new Set(Object.keys(choices).flatMap((key) => (key.startsWith(`${op.name}/${passName}/`) ? [choices[key]] : [])));
+    return shapes.flatMap((shape) => {
+      const usual = chooseVariant(op, passName, shape, device);
+      const needed = variants.filter((one) => one === usual || (chosen.has(one.name) && one.usable(shape, device)));
+      return needed.flatMap((one) => one.dispatches(shape, device));
+    });
+  });
 }

@@ -94,6 +94,18 @@ export interface Pass<S> {
   readonly variants: readonly Variant<S>[];
 }
 
+/** What a tuner needs to know of an op with variants worth timing. */
+export interface Tuning<S> {
+  readonly passes: readonly string[];
+  /** Shapes of one class are alike in what decides which variant is fastest: `3x3 s1 c64 f64 p16384`. */
+  classOf(shape: S): string;
+  /** Shapes to time, what networks have most of first; one class each. */
+  readonly shapes: readonly S[];
+}
+
+/** Variants that a tuner found fastest, by `classKey`; what is not in it goes by the order of preference. */
+export type Choices = Readonly<Record<string, string>>;
+
 /** A shape that must be refused, with a piece of the message. */
 export interface ErrorSample<S> {
   readonly shape: S;
@@ -111,6 +123,8 @@ export interface Op<S> {
   readonly benchmarks?: Readonly<Record<string, S>>;
   /** Shapes too large to test whose kernels no sample takes on some adapter: only compiled ahead, with those of the samples. */
   readonly large?: readonly S[];
+  /** For ops whose variants a tuner may choose among. */
+  readonly tuning?: Tuning<S>;
   readonly errors: readonly ErrorSample<S>[];
 }
 
@@ -132,12 +146,33 @@ export function spread(total: number, limit: number): readonly [number, number, 
   return [Math.ceil(total / y), y, 1];
 }
 
+/** What a choice is kept under: `conv2d/forward/3x3 s1 c64 f64 p16384`; undefined where a tuner has nothing to choose. */
+export const classKey = <S>({ name, tuning }: Op<S>, passName: string, shape: S): string | undefined =>
+  tuning?.passes.includes(passName) === true ? `${name}/${passName}/${tuning.classOf(shape)}` : undefined;
+
+export interface VariantRequest {
+  /** The variant to use, by name, preferred or not. */
+  readonly wanted?: string | undefined;
+  /** A tuner's choices: followed where the chosen variant can run the shape, else the order of preference holds. */
+  readonly choices?: Choices;
+}
+
 /** The variant a pass runs for a shape on a device; throws when none is usable, naming op, pass and shape. */
-export function chooseVariant<S>(op: Op<S>, passName: string, shape: S, device: DeviceTraits, wanted?: string): Variant<S> {
+export function chooseVariant<S>(
+  op: Op<S>,
+  passName: string,
+  shape: S,
+  device: DeviceTraits,
+  { wanted, choices = {} }: VariantRequest = {},
+): Variant<S> {
   const pass = op.passes[passName];
   if (pass === undefined) throw new ShapeError(op.name, `has no pass "${passName}"; it has ${Object.keys(op.passes).join(', ')}`);
-  const chosen = (v: Variant<S>): boolean => (wanted === undefined ? (v.preferred?.(shape, device) ?? true) : v.name === wanted);
-  const variant = pass.variants.find((v) => chosen(v) && v.usable(shape, device));
+  const named = (name: string | undefined): Variant<S> | undefined =>
+    pass.variants.find((variant) => variant.name === name && variant.usable(shape, device));
+  const byPreference = (): Variant<S> | undefined =>
+    pass.variants.find((variant) => (variant.preferred?.(shape, device) ?? true) && variant.usable(shape, device));
+  const tuned = (): Variant<S> | undefined => named(choices[classKey(op, passName, shape) ?? '']);
+  const variant = wanted === undefined ? (tuned() ?? byPreference()) : named(wanted);
   if (variant === undefined) {
     const names = wanted ?? pass.variants.map((v) => v.name).join(', ');
     throw new ShapeError(op.name, `no usable variant (${names}) of pass "${passName}" for ${JSON.stringify(shape)} on this adapter`);

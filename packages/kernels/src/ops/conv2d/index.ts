@@ -13,6 +13,7 @@ import { errors, large, samples } from './samples.js';
 import { subgroupForward, subgroupInputGradient, subgroupWeightGradient } from './subgroup.js';
 import { tiledForward, tiledInputGradient, tiledWeightGradient } from './tiled.js';
 import { tapsForward, tapsWeightGradient } from './taps.js';
+import { conv2dTuning } from './tuning.js';
 import { windowForward, windowInputGradient, windowWeightGradient } from './window.js';
 import { winogradForward, winogradInputGradient } from './winograd.js';
 import { checkConv2d, inputWords, multiplyAddFlops, outputPixels, outputWords, tapWords, weightWords, type Conv2dShape } from './shape.js';
@@ -116,5 +117,6 @@ export const conv2d: Op<Conv2dShape> = {
   check: checkConv2d,
   samples,
   large,
+  tuning: conv2dTuning,
   errors,
 };

@@ -80,10 +80,10 @@ describe('conv2d matrix', () => {
   it.each(passes)('%s is chosen by name only, and only with matrix units', (passName) => {
     for (const shape of dense) {
       expect(chooseVariant(conv2d, passName, shape, tensorCores).name).toBe('tiled');
-      expect(chooseVariant(conv2d, passName, shape, tensorCores, 'matrix').name).toBe('matrix');
+      expect(chooseVariant(conv2d, passName, shape, tensorCores, { wanted: 'matrix' }).name).toBe('matrix');
       for (const device of [gpu.traits, { ...tensorCores, matrixUnits: false }, { ...tensorCores, subgroupSize: 64 }]) {
         if (device === gpu.traits && gpu.traits.matrixUnits === true) continue;
-        expect(() => chooseVariant(conv2d, passName, shape, device, 'matrix')).toThrow(/no usable variant \(matrix\)/);
+        expect(() => chooseVariant(conv2d, passName, shape, device, { wanted: 'matrix' })).toThrow(/no usable variant \(matrix\)/);
       }
     }
   });

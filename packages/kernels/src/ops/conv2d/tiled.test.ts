@@ -45,7 +45,7 @@ describe('conv2d tiled', () => {
     }
     for (const shape of conv2d.samples) expect(chooseVariant(conv2d, passName, shape, software).name).not.toBe('tiled');
     for (const shape of linear.samples) expect(chooseVariant(linear, passName, shape, software).name).not.toBe('tiled');
-    expect(chooseVariant(conv2d, passName, dense[0]!, software, 'tiled').name).toBe('tiled');
+    expect(chooseVariant(conv2d, passName, dense[0]!, software, { wanted: 'tiled' }).name).toBe('tiled');
   });
 
   it.each(passes)('%s is tested with both tiles, whole and split', (passName) => {

@@ -5,6 +5,7 @@ import { conv2d } from '../conv2d/index.js';
 import { padded, type Op, type TensorDeclaration, type Variant } from '../op.js';
 import { paddedNormal } from '../../testing/random.js';
 import { linearBiasGradient, linearForward, linearInputGradient, linearWeightGradient } from './reference.js';
+import { linearTuning } from './tuning.js';
 import { asConv2d, checkLinear, type LinearShape } from './shape.js';
 
 export type { LinearShape } from './shape.js';
@@ -108,6 +109,7 @@ export const linear: Op<LinearShape> = {
     { batch: 33, inputs: 12, outputs: 70, bias: true },
     { batch: 130, inputs: 36, outputs: 5, bias: false },
   ],
+  tuning: linearTuning,
   errors: [
     { shape: { batch: 2, inputs: 6, outputs: 3, bias: false }, message: /inputs is 6; it must be a multiple of 4/ },
     { shape: { batch: 0, inputs: 8, outputs: 3, bias: false }, message: /batch is 0/ },
