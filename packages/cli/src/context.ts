@@ -14,13 +14,16 @@ export class Context {
   readonly output: Output;
   readonly variables: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
+  /** Where the value of each setting and argument came from, by name. */
+  readonly origins: ReadonlyMap<string, string>;
   readonly #open: (options: OpenOptions) => Promise<Gpu>;
   #gpu: Gpu | undefined;
 
-  constructor(environment: CliEnvironment, options: OutputOptions) {
+  constructor(environment: CliEnvironment, options: OutputOptions, origins: ReadonlyMap<string, string> = new Map()) {
     this.output = new Output(environment, options);
     this.variables = environment.variables;
     this.signal = environment.signal;
+    this.origins = origins;
     this.#open = environment.open ?? openDevice;
   }
 

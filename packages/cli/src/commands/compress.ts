@@ -3,6 +3,7 @@ import { basename, resolve } from 'node:path';
 import { isDatasetName } from '@n2n/trainer';
 import { COMPRESS, VALIDATION_FRACTION } from '../budgets.js';
 import { defineCommand } from '../command.js';
+import { printConfiguration } from '../output/configuration.js';
 import type { Configuration } from '../run/record.js';
 import { freeRunPath, refuseExisting } from '../run/run.js';
 import { preset } from '../settings/presets.js';
@@ -20,7 +21,9 @@ const compressSettings = { data, classes, run, mean, std, preset, printConfig, .
 export const compressCommand = defineCommand({
   name: 'compress',
   about: 'searches for a much smaller student of a trained network, trains it and writes a run directory',
-  arguments: [{ name: '<teacher>', about: 'a .safetensors model, as n2n train writes it, or an .onnx model of another tool' }],
+  arguments: [
+    { name: '<teacher>', key: 'teacher', about: 'a .safetensors model, as n2n train writes it, or an .onnx model of another tool' },
+  ],
   settings: compressSettings,
   async run(context, values, [teacherPath = '']) {
     const folder = values.run ?? (await freeRunPath(basename(teacherPath).replace(/\.(safetensors|onnx)$/i, '')));
@@ -32,7 +35,7 @@ export const compressCommand = defineCommand({
     const configuration = configurationOf(values, transfer, resolve(teacherPath), dataset.train.count);
     checkConfiguration(configuration, dataset, transfer);
     if (values.printConfig) {
-      context.output.result(configuration, () => `${JSON.stringify(configuration, undefined, 2)}\n`);
+      printConfiguration(context, configuration);
       return;
     }
     const gpu = await context.openGpu(values.adapter);
