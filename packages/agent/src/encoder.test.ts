@@ -19,19 +19,20 @@ test('one row a layer, its type one-hot', () => {
   }
 });
 
-test('every node type has a position: activations share one, and so do joins', () => {
+test('every node type has a position: activations share one, and so do joins and what fits a shortcut to one', () => {
   expect(LAYER_STATE_SIZE).toBe(types.length + 6);
   const nodes = [
     { id: 'a', type: 'conv2d', attributes: { filters: 3, kernel: 1 } },
     ...['relu6', 'silu', 'hard-swish', 'leaky-relu', 'sigmoid', 'hard-sigmoid'].map((type) => ({ id: type, type })),
     { id: 'multiply', type: 'multiply', inputs: ['a', 'hard-sigmoid'] },
     { id: 'concat', type: 'concat', inputs: ['multiply', 'relu6'] },
-    { id: 'pool', type: 'global-average-pool', inputs: ['concat'] },
+    { id: 'cut', type: 'pad-channels', attributes: { channels: 6 } },
+    { id: 'pool', type: 'global-average-pool', inputs: ['cut'] },
   ];
   const small = parseSpec({ input: { channels: 3, height: 4, width: 4 }, classes: 6, nodes });
   const positions = encodeLayers(small).map((state) => types[[...state].slice(0, types.length).indexOf(1)]);
-  expect(positions).toEqual(['conv2d', ...new Array<string>(6).fill('relu'), 'add', 'add', 'global-average-pool']);
-  expect([...nodeTypes.keys()]).toHaveLength(types.length + 8);
+  expect(positions).toEqual(['conv2d', ...new Array<string>(6).fill('relu'), 'add', 'add', 'add', 'global-average-pool']);
+  expect([...nodeTypes.keys()]).toHaveLength(types.length + 9);
 });
 
 test('sizes are log-scaled and stay near 0 .. 1', () => {

@@ -3,10 +3,10 @@
 import { analyse, channelsOf, nodeTypes, type AttributeValue, type NetworkSpec } from '@n2n/trainer/network';
 import { findSkips } from './skips.js';
 
-/** Types that a policy need not tell apart share the position of one: activations, and what joins branches. */
+/** Types that a policy need not tell apart share the position of one: activations, and what joins branches or lets them be joined. */
 const SHARED: ReadonlyMap<string, string> = new Map([
   ...['relu6', 'leaky-relu', 'silu', 'hard-swish', 'sigmoid', 'hard-sigmoid'].map((type): [string, string] => [type, 'relu']),
-  ...['concat', 'multiply'].map((type): [string, string] => [type, 'add']),
+  ...['concat', 'multiply', 'pad-channels'].map((type): [string, string] => [type, 'add']),
 ]);
 
 /** Node types in the order of their one-hot positions. */

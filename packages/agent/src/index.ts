@@ -17,6 +17,7 @@ export {
 export { sampleStudents, uniformStudent, type SampleOptions } from './controls.js';
 export { ConfigurationError } from './errors.js';
 export type { Candidate, Evaluate, Outcome } from './evaluate.js';
+export { fixedLayers, type FixedLayer } from './fixed.js';
 export { Journal, JournalError, openJournal, type JournalEvent, type JournalRecord, type JournalSink } from './journal.js';
 export type { FinishedStudent, RolloutRecord, SearchCounts, SearchRecord, UpdateEvent } from './ledger.js';
 export { architectureMeasures, type ArchitectureMeasures, type LatencyMeasures, type Measures } from './measures.js';

@@ -76,13 +76,15 @@ describe('configuration', () => {
 
   it('refuses files that are none, and keys that nothing knows', async () => {
     const file = folder.path('bad.json');
-    expect(await offline(train('--config', file))).toEqual(refusal(2, /--config .*bad.json.*ENOENT.*readable JSON file/));
+    expect(await offline(train('--config', file))).toEqual(refusal(2, /--config .*bad.json.*ENOENT.*readable YAML or JSON file/));
     await writeFile(file, '{"epochs": 3');
-    expect(await offline(train('--config', file))).toEqual(refusal(2, /needs a readable JSON file/));
+    expect(await offline(train('--config', file))).toEqual(refusal(2, /needs a readable YAML or JSON file/));
     await writeFile(file, '[1]');
-    expect(await offline(train('--config', file))).toEqual(refusal(2, /holds no JSON object/));
+    expect(await offline(train('--config', file))).toEqual(refusal(2, /holds no keys with values/));
     await writeFile(file, '{"epoch": 3}');
-    expect(await offline(train('--config', file))).toEqual(refusal(2, /has the key "epoch"; known are .*epochs/));
+    expect(await offline(train('--config', file))).toEqual(
+      refusal(2, /has the unknown key "epoch" \(did you mean "epochs"\?\); known are .*epochs/),
+    );
   });
 
   it('reads switches from a variable and turns them off by a flag', async () => {

@@ -1,13 +1,12 @@
 // Builds the program from the commands' declarations, runs one, and turns whatever it throws into a paragraph and an exit code.
-import { readFile } from 'node:fs/promises';
 import { Command, CommanderError } from 'commander';
-import { z } from 'zod';
 import type { CommandDeclaration } from './command.js';
 import { commands, groupDescriptions } from './commands/index.js';
 import { Context, type CliEnvironment } from './context.js';
 import { describeError, EXIT, exitCodeOf, UsageError } from './errors.js';
+import { readConfiguration, type ConfigurationFile } from './settings/file.js';
 import { presetOf } from './settings/presets.js';
-import { addSettings, resolveSettings, type Sources } from './settings/setting.js';
+import { addSettings, originsOf, resolveSettings, type Sources } from './settings/setting.js';
 import { common } from './settings/settings.js';
 import { VERSION } from './version.js';
 
@@ -27,7 +26,10 @@ export async function runCli(argv: readonly string[], environment: CliEnvironmen
   }
 }
 
-type Runner = (declaration: CommandDeclaration, flags: Readonly<Record<string, unknown>>, operands: readonly string[]) => Promise<void>;
+type Operands = readonly (string | undefined)[];
+type Runner = (declaration: CommandDeclaration, flags: Readonly<Record<string, unknown>>, operands: Operands) => Promise<void>;
+
+const operandsOf = (parameters: readonly unknown[]): Operands => parameters.map((value) => (typeof value === 'string' ? value : undefined));
 
 function buildProgram(environment: CliEnvironment, runner: Runner): Command {
   const program = new Command('n2n')
@@ -41,10 +43,12 @@ function buildProgram(environment: CliEnvironment, runner: Runner): Command {
     const [first = '', second] = declaration.name.split(' ');
     const parent = second === undefined ? program : groupOf(program, groups, first);
     const command = parent.command(second ?? first).description(declaration.about);
-    for (const { name, about } of declaration.arguments ?? []) command.argument(name, about);
+    for (const { name, about, key } of declaration.arguments ?? []) {
+      command.argument(key === undefined ? name : name.replace('<', '[').replace('>', ']'), about);
+    }
     addSettings(command, { ...declaration.settings, ...common });
     const names = declaration.arguments?.length ?? 0;
-    command.action((...parameters: unknown[]) => runner(declaration, command.opts(), parameters.slice(0, names).map(String)));
+    command.action((...parameters: unknown[]) => runner(declaration, command.opts(), operandsOf(parameters.slice(0, names))));
   }
   return program;
 }
@@ -58,19 +62,22 @@ function groupOf(program: Command, groups: Map<string, Command>, name: string): 
 async function runCommand(
   declaration: CommandDeclaration,
   flags: Readonly<Record<string, unknown>>,
-  operands: readonly string[],
+  operands: Operands,
   environment: CliEnvironment,
 ): Promise<number> {
   const sources: Sources = { flags, environment: environment.variables };
   const { config } = resolveSettings({ config: common.config }, sources);
-  const file = config === undefined ? undefined : { path: config, values: await readConfiguration(config) };
+  const file = config === undefined ? undefined : await readConfiguration(config, declaration, commands);
   const all: Sources = file === undefined ? sources : { ...sources, file };
   const { json, quiet } = resolveSettings(common, all);
-  const context = new Context(environment, { json, quiet });
+  const given = completed(declaration, operands, file);
+  const defaults = 'preset' in declaration.settings ? presetOf(all) : undefined;
+  const resolved: Sources = defaults === undefined ? all : { ...all, preset: defaults };
+  const origins = new Map([...originsOf(declaration.settings, resolved), ...given.origins]);
+  const context = new Context(environment, { json, quiet }, origins);
   try {
-    const defaults = 'preset' in declaration.settings ? presetOf(all) : undefined;
-    const values = resolveSettings(declaration.settings, defaults === undefined ? all : { ...all, preset: defaults });
-    await declaration.run(context, values, operands);
+    const values = resolveSettings(declaration.settings, resolved);
+    await declaration.run(context, values, given.values);
     return EXIT.ok;
   } catch (error) {
     context.output.endProgress();
@@ -82,18 +89,21 @@ async function runCommand(
   }
 }
 
-/** The configuration file's values. A key that no command knows is refused, for it is most likely misspelt. */
-async function readConfiguration(path: string): Promise<Record<string, unknown>> {
-  let content: unknown;
-  try {
-    content = JSON.parse(await readFile(path, 'utf8'));
-  } catch (error) {
-    throw new UsageError(`--config ${path}: ${error instanceof Error ? error.message : String(error)}; it needs a readable JSON file`);
-  }
-  const parsed = z.record(z.string(), z.unknown()).safeParse(content);
-  if (!parsed.success) throw new UsageError(`--config ${path} holds no JSON object; it needs one such as {"epochs": 3}`);
-  const known = new Set([...Object.keys(common), ...commands.flatMap(({ settings }) => Object.keys(settings))]);
-  const unknown = Object.keys(parsed.data).find((key) => !known.has(key));
-  if (unknown !== undefined) throw new UsageError(`--config ${path} has the key "${unknown}"; known are ${[...known].sort().join(', ')}`);
-  return parsed.data;
+/** The arguments, those left out as the configuration file has them. Throws UsageError. */
+function completed(
+  { name: command, arguments: declared = [] }: CommandDeclaration,
+  operands: Operands,
+  file: ConfigurationFile | undefined,
+): { readonly values: readonly string[]; readonly origins: ReadonlyMap<string, string> } {
+  const origins = new Map<string, string>();
+  const values = declared.map(({ name, key }, i) => {
+    const stored = key === undefined ? undefined : file?.values[key];
+    const value = operands[i] ?? (typeof stored === 'string' ? stored : undefined);
+    if (value === undefined) {
+      throw new UsageError(`n2n ${command}: got no ${name}; it needs one after the command, or as "${key}" in a --config file`);
+    }
+    if (key !== undefined) origins.set(key, operands[i] === undefined ? `file ${file?.path}` : 'argument');
+    return value;
+  });
+  return { values, origins };
 }

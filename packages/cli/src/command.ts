@@ -6,6 +6,8 @@ export interface Argument {
   /** As commander writes it: `<arch>`. */
   readonly name: string;
   readonly about: string;
+  /** Under this name the configuration file may give it, so that it may be left out. */
+  readonly key?: string;
 }
 
 interface Declaration<S extends Settings> {

@@ -19,15 +19,18 @@ export class Context {
   readonly variables: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
   readonly self: CliEnvironment['self'];
+  /** Where the value of each setting and argument came from, by name. */
+  readonly origins: ReadonlyMap<string, string>;
   readonly #open: (options: OpenOptions) => Promise<Gpu>;
   #gpu: Gpu | undefined;
   #tuning: Tuning | undefined;
 
-  constructor(environment: CliEnvironment, options: OutputOptions) {
+  constructor(environment: CliEnvironment, options: OutputOptions, origins: ReadonlyMap<string, string> = new Map()) {
     this.output = new Output(environment, options);
     this.variables = environment.variables;
     this.signal = environment.signal;
     this.self = environment.self;
+    this.origins = origins;
     this.#open = environment.open ?? openDevice;
   }
 

@@ -3,6 +3,7 @@ import { analyse, channelGroups, macs, parameterCount, parseSpec, zooSpec, type 
 import { describe, expect, test } from 'vitest';
 import { judge } from '../degenerate.js';
 import { encodeLayers } from '../encoder.js';
+import { fixedLayers } from '../fixed.js';
 import { findSkips } from '../skips.js';
 import type { Problem } from './problem.js';
 import { KEEP, REMOVE, removalProblem } from './removal.js';
@@ -16,6 +17,10 @@ const networks: Record<string, NetworkSpec> = {
   'vgg13@0.25': zooSpec('vgg13@0.25', cifar),
   'resnet18@0.25': zooSpec('resnet18@0.25', cifar),
   'resnet50@0.25': zooSpec('resnet50@0.25', cifar),
+  resnet20: zooSpec('resnet20', cifar),
+  'mobilenetv2@0.5': zooSpec('mobilenetv2@0.5', cifar),
+  densenet: zooSpec('densenet', cifar),
+  'squeezenet@0.5': zooSpec('squeezenet@0.5', cifar),
 };
 
 const layers = (spec: NetworkSpec, roundTo = 1): Problem => shrinkageProblem(spec, { roundTo, shrinkageActions: 'layer' });
@@ -101,11 +106,32 @@ describe.each(Object.entries(networks))('%s', (_name, spec) => {
     for (const group of groups) {
       const free = problem.labels.filter((label) => {
         const [id, attribute] = [label.slice(0, label.lastIndexOf('.')), label.slice(label.lastIndexOf('.') + 1)];
-        return group.producers.includes(id) && (attribute === 'filters' || attribute === 'features') && isFree(problem, label);
+        return group.producers.includes(id) && ['filters', 'features', 'channels'].includes(attribute) && isFree(problem, label);
       });
       expect(free.length, group.id).toBe(group.fixed || group.width <= 10 ? 0 : 1);
     }
   });
+});
+
+test('what a search leaves alone is listed with the reason, and nothing else is', () => {
+  const spec = networks['resnet20']!;
+  const listed = new Map(fixedLayers(spec).map((layer) => [layer.id, layer]));
+  expect(listed.get('conv1')!.removal).toBe('is the first layer');
+  expect(listed.get('layer2.0.conv1')!.removal).toBe('has a stride');
+  expect(listed.get('layer2.0.subsample')!.removal).toBe('is part of a shortcut, which follows the layers beside it');
+  expect(listed.get('layer2.0.pad')!.sizes).toEqual({ channels: 'is that of "layer2.0.conv2"' });
+  expect(listed.get('layer1.2.conv2')!.sizes['filters']).toBe('is that of "conv1"');
+  expect(listed.get('fc')).toMatchObject({ removal: 'is the output', sizes: { features: 'is fixed (logits)' } });
+  expect(listed.get('layer1.1.conv1')).toMatchObject({ removal: undefined, sizes: { stride: expect.stringContaining('stays') } });
+  expect(listed.has('layer1.1.bn1')).toBe(false);
+  const mobile = new Map(fixedLayers(networks['mobilenetv2@0.5']!).map((layer) => [layer.id, layer]));
+  expect(mobile.get('features.2.conv.1.0')!.sizes['filters']).toBe('is one for each channel of its input (depthwise)');
+  const fire = new Map(fixedLayers(networks['squeezenet@0.5']!).map((layer) => [layer.id, layer]));
+  expect(fire.get('classifier.1')).toMatchObject({ removal: 'makes the logits', sizes: { filters: 'is fixed (logits)' } });
+  for (const [id, problem] of Object.entries(networks).map(([name, network]) => [name, removalProblem(network)] as const)) {
+    const fixed = new Map(fixedLayers(networks[id]!).map((layer) => [layer.id, layer.removal]));
+    for (const label of problem.labels) expect(isFree(problem, label), `${id} ${label}`).toBe(fixed.get(label) === undefined);
+  }
 });
 
 describe('removal', () => {

@@ -1,5 +1,5 @@
 // Stage 1, layer removal: keep or remove, one decision a layer (METHOD, "Stage 1").
-import { removableNodes, type NetworkSpec, type NodeSpec } from '@n2n/trainer/network';
+import { removalObstacles, type NetworkSpec, type NodeSpec } from '@n2n/trainer/network';
 import { encodeLayers, LAYER_STATE_SIZE } from '../encoder.js';
 import { withoutNodes } from '../repair.js';
 import { choosesWidth, findSkips } from '../skips.js';
@@ -15,11 +15,11 @@ export const removalPrior: readonly number[] = [1, 0];
 export const removalSizes = { stateSize: LAYER_STATE_SIZE, actions: 2 } as const;
 
 export function removalProblem(spec: NetworkSpec): Problem {
-  const free = freeNodes(spec);
+  const kept = keptLayers(spec);
   return {
     episode: {
       states: encodeLayers(spec),
-      legal: spec.nodes.map(({ id }) => [true, free.has(id)]),
+      legal: spec.nodes.map(({ id }) => [true, !kept.has(id)]),
     },
     labels: spec.nodes.map(({ id }) => id),
     apply: (actions) =>
@@ -31,21 +31,25 @@ export function removalProblem(spec: NetworkSpec): Problem {
 }
 
 /**
- * Layers that may go. Always kept: the first layer, the last, linear and average-pool layers, and whatever has a stride
- * - strided convolutions (METHOD), and max-pools, without which a student costs more than its teacher (docs/decisions/0002);
- * what joins branches or turns a map into a vector, as no other layer can stand in for it; and projections of shortcuts,
- * which follow from what is left.
+ * Layers that stay, and why, as a clause about each: the first layer, the last, linear and average-pool layers, and whatever
+ * has a stride - strided convolutions (METHOD), and max-pools, without which a student costs more than its teacher
+ * (docs/decisions/0002); what joins branches, turns a map into a vector or makes the logits, as no other layer can stand in for
+ * it; and shortcuts' own layers, which follow from what is left.
  */
-function freeNodes(spec: NetworkSpec): ReadonlySet<string> {
-  const kept = new Set(findSkips(spec).flatMap(({ projection }) => projection));
-  const first = spec.nodes.find(choosesWidth);
-  for (const node of spec.nodes) if (node === first || alwaysKept(node)) kept.add(node.id);
-  kept.add(spec.nodes[0]?.id ?? '');
-  return new Set(removableNodes(spec).filter((id) => !kept.has(id)));
+export function keptLayers(spec: NetworkSpec): ReadonlyMap<string, string> {
+  const obstacles = removalObstacles(spec);
+  const shortcuts = new Set(findSkips(spec).flatMap(({ projection }) => projection));
+  const first = new Set([spec.nodes[0], spec.nodes.find(choosesWidth)]);
+  const reasons = spec.nodes.map((node) => {
+    const follows = shortcuts.has(node.id) ? 'is part of a shortcut, which follows the layers beside it' : undefined;
+    return [node.id, obstacles.get(node.id) ?? (first.has(node) ? 'is the first layer' : (follows ?? alwaysKept(node)))] as const;
+  });
+  return new Map(reasons.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
 }
 
-function alwaysKept({ type, attributes }: NodeSpec): boolean {
-  if (type === 'linear' || type === 'average-pool' || type === 'global-average-pool') return true;
+function alwaysKept({ type, attributes }: NodeSpec): string | undefined {
+  if (type === 'linear') return 'is a linear layer';
+  if (type === 'average-pool' || type === 'global-average-pool') return 'is an average-pool layer';
   const stride = attributes['stride'];
-  return Array.isArray(stride) && stride.some((step) => step > 1);
+  return Array.isArray(stride) && stride.some((step) => step > 1) ? 'has a stride' : undefined;
 }

@@ -53,8 +53,8 @@ interface Decision {
   readonly minimum: number;
   /** For widths: the coupled channels that the decision is about. */
   readonly group: ChannelGroup | undefined;
-  /** Not free: a coupled width that another layer decides, a projection that follows, the logits, a stride. */
-  readonly fixed: boolean;
+  /** Why it is not free: a coupled width that another layer decides, a projection that follows, the logits, a stride. */
+  readonly fixed: string | undefined;
 }
 
 export function shrinkageProblem(spec: NetworkSpec, options: ShrinkageOptions): Problem {
@@ -80,8 +80,11 @@ function findDecisions(spec: NetworkSpec): Decision[] {
   const followers = new Set(findSkips(spec).flatMap(({ projection }) => projection));
   const deciders = new Map<string, ChannelGroup>();
   const { groups } = channelGroups(spec);
+  const widthReasons = new Map<string, string>();
   for (const group of groups) {
     const decider = group.producers.find((id) => !followers.has(id)) ?? group.producers[0];
+    const reason = group.fixed ? `is fixed (${group.reason})` : `is that of "${decider}"`;
+    for (const id of group.producers) widthReasons.set(id, reason);
     if (decider !== undefined && !group.fixed) deciders.set(decider, group);
   }
   return spec.nodes.flatMap((node) => {
@@ -91,18 +94,34 @@ function findDecisions(spec: NetworkSpec): Decision[] {
         const kind = KINDS.find((name) => name === attribute);
         if (kind === undefined)
           throw new Error(`node type "${node.type}" shrinks "${attribute}"; the shrinkage stage knows ${KINDS.join(', ')}`);
-        return { node, attribute, kind, minimum, group: undefined, fixed: kind === 'stride' || followers.has(node.id) };
+        const follows = followers.has(node.id) ? 'is part of a shortcut, which follows the layers beside it' : undefined;
+        const fixed = kind === 'stride' ? 'stays: a smaller one makes every later map larger' : follows;
+        return { node, attribute, kind, minimum, group: undefined, fixed };
       }
       const group = deciders.get(node.id);
-      return { node, attribute, kind: 'width', minimum, group, fixed: group === undefined };
+      const fixed = group === undefined ? (widthReasons.get(node.id) ?? 'is one for each channel of its input (depthwise)') : undefined;
+      return { node, attribute, kind: 'width', minimum, group, fixed };
     });
   });
+}
+
+/** By layer and attribute, why the stage leaves it as it is, as a clause: "is fixed (logits)". */
+export function fixedSizes(spec: NetworkSpec): ReadonlyMap<string, Readonly<Record<string, string>>> {
+  const reasons = new Map<string, Record<string, string>>();
+  for (const decision of findDecisions(spec)) {
+    const free = legalActions(decision, { roundTo: 1, shrinkageActions: 'layer' }).filter(Boolean).length > 1;
+    if (free) continue;
+    const reason = decision.fixed ?? 'is as small as it may get';
+    reasons.set(decision.node.id, { ...reasons.get(decision.node.id), [decision.attribute]: reason });
+  }
+  return reasons;
 }
 
 /** All actions where the decision is free and some action changes something; else only the one that changes nothing. */
 function legalActions(decision: Decision, options: ShrinkageOptions): boolean[] {
   const live =
-    !decision.fixed && Array.from({ length: UNCHANGED }, (_, action) => action).some((action) => changes(decision, action, options));
+    decision.fixed === undefined &&
+    Array.from({ length: UNCHANGED }, (_, action) => action).some((action) => changes(decision, action, options));
   return Array.from({ length: ACTIONS }, (_, action) => live || action === UNCHANGED);
 }
 
@@ -130,7 +149,7 @@ function applyActions(spec: NetworkSpec, decisions: readonly Decision[], actions
   const windows = new Map<string, Partial<Record<Kind, number>>>();
   for (const [t, { node, kind, group, fixed }] of decisions.entries()) {
     const action = actions[t]!;
-    if (fixed || action === UNCHANGED) continue;
+    if (fixed !== undefined || action === UNCHANGED) continue;
     if (group !== undefined) widths.set(group.id, scaleWidth(group, decisions[t]!.minimum, action, options));
     else windows.set(node.id, { ...windows.get(node.id), [kind]: action });
   }

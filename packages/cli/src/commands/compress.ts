@@ -4,6 +4,7 @@ import { isDatasetName } from '@n2n/trainer';
 import type { Gpu } from '@n2n/kernels';
 import { COMPRESS, VALIDATION_FRACTION } from '../budgets.js';
 import { defineCommand } from '../command.js';
+import { printConfiguration } from '../output/configuration.js';
 import type { Configuration } from '../run/record.js';
 import { freeRunPath, refuseExisting } from '../run/run.js';
 import { preset } from '../settings/presets.js';
@@ -23,7 +24,9 @@ const compressSettings = { seeds, data, classes, ...images, run, mean, std, pres
 export const compressCommand = defineCommand({
   name: 'compress',
   about: 'searches for a much smaller student of a trained network, trains it and writes a run directory',
-  arguments: [{ name: '<teacher>', about: 'a .safetensors model, as n2n train writes it, or an .onnx model of another tool' }],
+  arguments: [
+    { name: '<teacher>', key: 'teacher', about: 'a .safetensors model, as n2n train writes it, or an .onnx model of another tool' },
+  ],
   settings: compressSettings,
   async run(context, values, [teacherPath = '']) {
     const folder = values.run ?? (await freeRunPath(basename(teacherPath).replace(/\.(safetensors|onnx)$/i, '')));
@@ -36,7 +39,7 @@ export const compressCommand = defineCommand({
     const configuration = configurationOf(values, transfer, resolve(teacherPath), dataset.train.count);
     checkConfiguration(configuration, dataset, transfer);
     if (values.printConfig) {
-      context.output.result(configuration, () => `${JSON.stringify(configuration, undefined, 2)}\n`);
+      printConfiguration(context, configuration);
       return;
     }
     const gpu = await context.openGpu(values.adapter);

@@ -1,4 +1,5 @@
 // n2n inspect MODEL|ARCH: layers, shapes, parameters, multiply-adds, bytes. Needs no device.
+import { fixedLayers, type FixedLayer } from '@n2n/agent';
 import {
   activationBytes,
   analyse,
@@ -15,7 +16,7 @@ import { defineCommand } from '../command.js';
 import { UsageError } from '../errors.js';
 import { bytes, count, magnitude } from '../output/format.js';
 import { table } from '../output/table.js';
-import { optionalInteger } from '../settings/kinds.js';
+import { optionalInteger, toggle } from '../settings/kinds.js';
 import type { Setting } from '../settings/setting.js';
 import { data, images } from '../settings/settings.js';
 import { openData } from '../sources/data.js';
@@ -42,11 +43,16 @@ const classes = {
   environment: false as const,
 };
 
+const layersFixed = {
+  ...toggle({ flags: '--layers-fixed', about: 'list what a search would leave alone in each layer, and why' }, false),
+  environment: false as const,
+};
+
 export const inspectCommand = defineCommand({
   name: 'inspect',
   about: 'layers, shapes, parameters, multiply-adds and bytes of a network',
   arguments: [{ name: '<model|arch>', about: 'a .safetensors or .onnx model, a .json spec, or a zoo name such as resnet18@0.25' }],
-  settings: { data, ...images, input, classes },
+  settings: { data, ...images, input, classes, layersFixed },
   async run(context, values, [name = '']) {
     if (values.data !== undefined && values.input !== undefined)
       throw new UsageError('--data and --input both say what the images are; give one of them');
@@ -59,7 +65,9 @@ export const inspectCommand = defineCommand({
     for (const note of notes) context.output.note(note);
     if (dataset !== undefined) checkFits(spec, dataset);
     const document = describe(spec);
-    context.output.result(document, () => readable(document));
+    if (!values.layersFixed) return context.output.result(document, () => readable(document));
+    const fixed = fixedLayers(spec);
+    context.output.result({ ...document, fixed: fixed.map(fixedDocument) }, () => `${readable(document)}\n${readableFixed(fixed)}`);
   },
 });
 
@@ -111,4 +119,18 @@ function readable(document: ReturnType<typeof describe>): string {
     `${document.name}: images of ${channels}x${height}x${width}, ${document.classes} classes\n\n${table(columns, rows)}\n` +
     `${count(params)} parameters, ${magnitude(allMacs)} MACs an image, ${bytes(size)} of tensors, ${bytes(peak)} of activations at batch 1\n`
   );
+}
+
+const fixedDocument = ({ id, removal, sizes }: FixedLayer) => ({ id, removal: removal ?? null, sizes });
+
+/** Removal and width only: that a kernel of 1 cannot get smaller needs no saying. */
+function readableFixed(fixed: readonly FixedLayer[]): string {
+  const rows = fixed
+    .map(({ id, type, removal = '', sizes, widthAttribute = '' }) => {
+      const width = sizes[widthAttribute];
+      return [id, type, removal, width === undefined ? '' : `its number of ${widthAttribute} ${width}`];
+    })
+    .filter(([, , removal, width]) => removal !== '' || width !== '');
+  const columns = [{ title: 'layer' }, { title: 'type' }, { title: 'is not removed: it' }, { title: 'keeps its width:' }] as const;
+  return `What a search leaves alone:\n\n${table(columns, rows)}\n`;
 }

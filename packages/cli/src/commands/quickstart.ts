@@ -1,6 +1,7 @@
 // n2n quickstart: trains a small MNIST teacher and compresses it; the whole of n2n in a few minutes. What `npm start` runs.
 import { QUICKSTART } from '../budgets.js';
 import { defineCommand } from '../command.js';
+import { printConfiguration } from '../output/configuration.js';
 import type { Configuration } from '../run/record.js';
 import { freeRunPath, refuseExisting } from '../run/run.js';
 import { text } from '../settings/kinds.js';
@@ -65,7 +66,7 @@ export const quickstartCommand = defineCommand({
     const configuration = configurationOf(values, transfer, parameterCount(teacher.spec));
     checkConfiguration(configuration, dataset, transfer);
     if (values.printConfig) {
-      context.output.result(configuration, () => `${JSON.stringify(configuration, undefined, 2)}\n`);
+      printConfiguration(context, configuration);
       return;
     }
     const gpu = await context.openGpu(values.adapter);

@@ -8,6 +8,7 @@ import { defineCommand } from '../command.js';
 import type { Context } from '../context.js';
 import { InterruptedError, RunInUseError, UsageError } from '../errors.js';
 import { adapterRecord } from '../output/adapter.js';
+import { printConfiguration } from '../output/configuration.js';
 import { count, duration, magnitude, percent } from '../output/format.js';
 import type { Resolved } from '../settings/setting.js';
 import * as settings from '../settings/settings.js';
@@ -33,6 +34,7 @@ const {
   cropPadding,
   flip,
   out,
+  printConfig,
   adapter,
 } = settings;
 const trainSettings = {
@@ -54,6 +56,7 @@ const trainSettings = {
   cropPadding,
   flip,
   out,
+  printConfig,
   adapter,
 };
 type Values = Resolved<typeof trainSettings>;
@@ -61,7 +64,13 @@ type Values = Resolved<typeof trainSettings>;
 export const trainCommand = defineCommand({
   name: 'train',
   about: 'trains a network and writes it as a model file',
-  arguments: [{ name: '<arch>', about: 'a zoo name such as resnet18@0.25, a .json spec, or a .safetensors or .onnx model to go on from' }],
+  arguments: [
+    {
+      name: '<arch>',
+      key: 'arch',
+      about: 'a zoo name such as resnet18@0.25, a .json spec, or a .safetensors or .onnx model to go on from',
+    },
+  ],
   settings: trainSettings,
   async run(context, values, [name = '']) {
     const dataset = await openData(values.data, values);
@@ -69,6 +78,11 @@ export const trainCommand = defineCommand({
     checkFits(source.spec, dataset);
     for (const note of source.notes ?? []) context.output.note(note);
     const out = await outputFile(values.out, `${basename(name).replace(/\.(json|safetensors|onnx)$/, '')}-${dataset.name}.safetensors`);
+    if (values.printConfig) {
+      const { printConfig: _, ...configuration } = values;
+      printConfiguration(context, { arch: name, ...configuration, out });
+      return;
+    }
     await trainAndSave(context, values, dataset, source, out);
   },
 });

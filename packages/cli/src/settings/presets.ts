@@ -25,7 +25,7 @@ export const preset: Setting<(typeof presetNames)[number] | undefined> = {
  * validation split), which keep their defaults. The stages' learning rates, 0.003 and 0.01, are no flags.
  */
 export function paperPreset(data: string | undefined): PresetValues {
-  const isCifar = data === 'cifar10';
+  const isCifar = data === 'cifar10' || data === 'cifar100';
   return {
     stages: ['removal', 'shrinkage'],
     updates: 100,

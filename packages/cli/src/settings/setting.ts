@@ -62,24 +62,36 @@ export interface Sources {
 
 /** The settings' values. Throws UsageError. */
 export function resolveSettings<S extends Settings>(settings: S, sources: Sources): Resolved<S> {
-  const resolved = Object.entries(settings).map(([key, setting]) => [key, resolveOne(key, setting, sources)]);
+  const resolved = Object.entries(settings).map(([key, setting]) => [key, resolveOne(key, setting, sources).value]);
   return Object.fromEntries(resolved) as Resolved<S>;
 }
 
-function resolveOne(key: string, setting: Setting<unknown>, { flags, environment, file, preset }: Sources): unknown {
+/** Where each setting's value comes from: "flag --epochs", "variable N2N_EPOCHS", "file PATH", "preset" or "default". */
+export function originsOf(settings: Settings, sources: Sources): Map<string, string> {
+  return new Map(Object.entries(settings).map(([key, setting]) => [key, resolveOne(key, setting, sources).origin]));
+}
+
+function resolveOne(
+  key: string,
+  setting: Setting<unknown>,
+  { flags, environment, file, preset }: Sources,
+): { readonly value: unknown; readonly origin: string } {
   const flag = flags[key];
-  if (flag !== undefined) return parse(setting, flag, flagName(key));
-  const variable = setting.environment === false ? undefined : environment[variableName(key)];
+  if (flag !== undefined) return { value: parse(setting, flag, flagName(key)), origin: `flag ${flagName(key)}` };
+  const name = variableName(key);
+  const variable = setting.environment === false ? undefined : environment[name];
   // An empty variable counts as not set, as shells make it hard to unset one for a single command.
-  if (variable !== undefined && variable !== '') return parse(setting, variable, `the variable ${variableName(key)}`);
+  if (variable !== undefined && variable !== '') {
+    return { value: parse(setting, variable, `the variable ${name}`), origin: `variable ${name}` };
+  }
   const stored = file?.values[key];
-  if (stored !== undefined) return parse(setting, stored, `"${key}" in ${file?.path}`);
-  return preset !== undefined && key in preset ? preset[key] : setting.fallback;
+  if (stored !== undefined) return { value: parse(setting, stored, `"${key}" in ${file?.path}`), origin: `file ${file?.path}` };
+  return preset !== undefined && key in preset ? { value: preset[key], origin: 'preset' } : { value: setting.fallback, origin: 'default' };
 }
 
 function parse(setting: Setting<unknown>, value: unknown, origin: string): unknown {
-  const texts = Array.isArray(value) ? value.map(String) : String(value);
-  const input = setting.repeatable === true && typeof texts === 'string' ? [texts] : texts;
+  const texts = Array.isArray(value) ? value.map(String) : [String(value)];
+  const input = setting.repeatable === true ? texts : texts.join(',');
   const parsed = setting.schema.safeParse(input);
   if (parsed.success) return parsed.data;
   throw new UsageError(`${origin} got ${JSON.stringify(value)}; it needs ${setting.needs}`);

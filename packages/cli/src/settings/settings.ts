@@ -11,7 +11,7 @@ export const common = {
   quiet: toggle({ flags: '--quiet', about: 'no notes and no progress on stderr' }, false),
   config: optionalText({
     flags: '--config <file>',
-    about: 'JSON file with defaults for flags: {"epochs": 3}; variables N2N_EPOCHS and flags win over it',
+    about: 'YAML or JSON file with defaults for flags, such as "epochs: 3"; variables (N2N_EPOCHS) and flags win over it',
   }),
 };
 
@@ -81,7 +81,7 @@ export const cropPadding = integer({ flags: '--crop-padding <n>', about: 'augmen
 export const flip = toggle({ flags: '--flip', about: 'augmentation: random horizontal flip' }, false);
 export const out = { ...optionalText({ flags: '--out <file>', about: 'model file to write' }), environment: false as const };
 export const printConfig = {
-  ...toggle({ flags: '--print-config', about: 'print what the run would be started with, as JSON, and stop' }, false),
+  ...toggle({ flags: '--print-config', about: 'print what the run would be started with and where each value came from, and stop' }, false),
   environment: false as const,
 };
 export const run = { ...optionalText({ flags: '--run <folder>', about: 'run directory to create' }), environment: false as const };

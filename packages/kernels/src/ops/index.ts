@@ -9,6 +9,7 @@ import { dropout } from './dropout/index.js';
 import { add } from './add/index.js';
 import { concat } from './concat/index.js';
 import { multiply } from './multiply/index.js';
+import { padChannels } from './padChannels/index.js';
 import { sigmoid } from './sigmoid/index.js';
 import { conv2d } from './conv2d/index.js';
 import { linear } from './linear/index.js';
@@ -46,6 +47,7 @@ export const allOps: readonly Op<unknown>[] = [
   dropout,
   concat,
   multiply,
+  padChannels,
   sigmoid,
 ];
 
@@ -72,4 +74,5 @@ export * from './globalAveragePool/index.js';
 export * from './dropout/index.js';
 export * from './concat/index.js';
 export * from './multiply/index.js';
+export { padChannels } from './padChannels/index.js';
 export * from './sigmoid/index.js';

@@ -23,6 +23,8 @@ export interface ChannelGroup {
   readonly reason?: string;
   /** The width must be a multiple of this: grouped convolutions; 1 elsewhere. */
   readonly multipleOf: number;
+  /** The group whose channel c is channel c of this one too, by a padding of channels; widths are independent all the same. */
+  readonly extends?: string;
 }
 
 /** Consecutive channels of one output: channel c of `group` is its features [c * factor, (c + 1) * factor) of the segment. */
@@ -72,6 +74,7 @@ class Coupler {
   readonly producers: string[] = [];
   readonly fixings: { key: string; reason: string }[] = [{ key: INPUT_ID, reason: 'network input' }];
   readonly multiples: { key: string; multipleOf: number }[] = [];
+  readonly extensions: { key: string; of: string }[] = [];
 
   visit({ node, type, inputShapes, outputShape }: NodeAnalysis): void {
     const inputs = node.inputs.map((id) => this.layout.get(id) ?? []);
@@ -93,6 +96,11 @@ class Coupler {
       }
       case 'repeat':
         return first.map(({ group, factor }) => ({ group, factor: factor * coupling.factor }));
+      case 'extend': {
+        const [only, ...others] = first;
+        if (only?.factor === 1 && others.length === 0) this.extensions.push({ key: node.id, of: only.group });
+        return this.produce(node, shape);
+      }
       case 'concat':
         return inputs.flat();
       case 'same':
@@ -155,6 +163,7 @@ function named(coupler: Coupler): ChannelGroups {
   const groups = [...members].map(([id, ids]): ChannelGroup => {
     const reasons = new Set(coupler.fixings.filter(({ key }) => nameOf(key) === id).map(({ reason }) => reason));
     const multiples = coupler.multiples.filter(({ key }) => nameOf(key) === id);
+    const extended = coupler.extensions.find(({ key, of }) => nameOf(key) === id && nameOf(of) !== id);
     return {
       id,
       producers: coupler.producers.filter((producer) => nameOf(producer) === id),
@@ -163,6 +172,7 @@ function named(coupler: Coupler): ChannelGroups {
       fixed: reasons.size > 0,
       ...(reasons.size > 0 ? { reason: [...reasons].join(', ') } : {}),
       multipleOf: multiples.reduce((product, { multipleOf }) => lcm(product, multipleOf), 1),
+      ...(extended === undefined ? {} : { extends: nameOf(extended.of) }),
     };
   });
   return { groups, layout };

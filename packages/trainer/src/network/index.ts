@@ -25,6 +25,7 @@ export {
 } from './analyse.js';
 export { specHash } from './hash.js';
 export { type ChannelGroup, channelGroups, type ChannelGroups, type ChannelSegment, withWidths } from './coupling.js';
-export { collapseAdds, removableNodes, removeNodes } from './remove.js';
+export { collapseAdds, removableNodes, removalObstacles, removeNodes } from './remove.js';
 export { withAttributes } from './adjust.js';
 export { type ZooOptions, zooNames, zooSpec } from './zoo/index.js';
+export { suggestion } from './suggest.js';

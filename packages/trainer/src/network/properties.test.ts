@@ -19,15 +19,27 @@ import {
 } from './index.js';
 
 const input = { channels: 3, height: 32, width: 32, classes: 10 };
-const zoo = ['lenet5', 'plain-8', 'vgg13@0.25', 'resnet18@0.25', 'resnet50@0.125'].map((name) => zooSpec(name, input));
+const zoo = [
+  'lenet5',
+  'plain-8',
+  'vgg13@0.25',
+  'resnet18@0.25',
+  'resnet50@0.125',
+  'resnet20',
+  'mobilenetv2@0.25',
+  'densenet',
+  'squeezenet@0.25',
+].map((name) => zooSpec(name, input));
+
+const kinds = ['conv', 'depthwise', 'grouped', 'pool', 'identity', 'projection', 'padded', 'bottleneck', 'fire', 'dense', 'gate'] as const;
 
 interface Piece {
-  readonly kind: 'conv' | 'depthwise' | 'grouped' | 'pool' | 'identity' | 'projection' | 'bottleneck' | 'fire' | 'dense' | 'gate';
+  readonly kind: (typeof kinds)[number];
   readonly width: number;
   readonly stride: number;
 }
 
-/** A valid network of random pieces: plain, grouped and depthwise layers, residual blocks of three forms, concatenations, gates. */
+/** A valid network of random pieces: plain, grouped and depthwise layers, residual blocks of four forms, concatenations, gates. */
 function assemble(pieces: readonly Piece[]): NetworkSpec {
   const nodes: object[] = [];
   let last = 'input';
@@ -50,19 +62,36 @@ function assemble(pieces: readonly Piece[]): NetworkSpec {
       conv(4 * width, 1);
       conv(8 * stride, 3, stride, 4);
     } else if (kind === 'pool') push('average-pool', { kernel: 3, stride, padding: 1 });
-    else {
-      const out = kind === 'projection' ? width : entryChannels;
-      conv(
-        kind === 'bottleneck' ? Math.max(1, Math.floor(width / 2)) : width,
-        kind === 'bottleneck' ? 1 : 3,
-        kind === 'projection' ? stride : 1,
-      );
+    else if (kind === 'fire') {
+      const one = conv(width, 1);
+      last = entry;
+      const three = conv(8, 3);
+      push('concat', {}, [one, three]);
+      channels = width + 8;
+    } else if (kind === 'dense') {
+      const own = conv(width, 3);
+      push('concat', {}, [entry, own]);
+      channels = entryChannels + width;
+    } else if (kind === 'gate') {
+      push('global-average-pool', {});
+      push('linear', { features: width });
+      push('relu', {});
+      push('linear', { features: channels });
+      push('multiply', {}, [entry, push('sigmoid', {})]);
+    } else {
+      const changes = kind === 'projection' || kind === 'padded';
+      const out = changes ? width : entryChannels;
+      conv(kind === 'bottleneck' ? Math.max(1, Math.floor(width / 2)) : width, kind === 'bottleneck' ? 1 : 3, changes ? stride : 1);
       push('relu', {});
       const branch = conv(out, 3);
       let shortcut = entry;
       if (kind === 'projection') {
         last = entry;
         shortcut = conv(out, 1, stride);
+      } else if (kind === 'padded') {
+        last = entry;
+        push('average-pool', { kernel: 1, stride });
+        shortcut = push('pad-channels', { channels: out });
       }
       channels = out;
       push('add', {}, [branch, shortcut]);
@@ -76,7 +105,7 @@ function assemble(pieces: readonly Piece[]): NetworkSpec {
 }
 
 const piece: fc.Arbitrary<Piece> = fc.record({
-  kind: fc.constantFrom('conv', 'depthwise', 'grouped', 'pool', 'identity', 'projection', 'bottleneck', 'fire', 'dense', 'gate'),
+  kind: fc.constantFrom(...kinds),
   width: fc.integer({ min: 1, max: 24 }),
   stride: fc.integer({ min: 1, max: 2 }),
 });
@@ -121,7 +150,9 @@ describe('random edits give networks', () => {
         }
         expect(groups.flatMap(({ producers }) => producers).toSorted()).toEqual(
           analysis.nodes
-            .filter(({ node, type, inputShapes }) => ['free', 'grouped'].includes(type.coupling(node.attributes, inputShapes).kind))
+            .filter(({ node, type, inputShapes }) =>
+              ['free', 'grouped', 'extend'].includes(type.coupling(node.attributes, inputShapes).kind),
+            )
             .map(({ node }) => node.id)
             .toSorted(),
         );

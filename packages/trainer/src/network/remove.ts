@@ -9,20 +9,36 @@ import { sameShape } from './shape.js';
 import { type NetworkSpec, type NodeSpec, SpecError } from './spec.js';
 import { suggestion } from './suggest.js';
 
+/** Nodes whose channels the logits are made of: without one of them, there would be another number of classes. */
+function logitProducers(spec: NetworkSpec): ReadonlySet<string> {
+  const { groups, layout } = channelGroups(spec);
+  const logits = new Set(layout.get(spec.nodes.at(-1)?.id ?? '')?.map(({ group }) => group));
+  return new Set(groups.filter(({ id }) => logits.has(id)).flatMap(({ producers }) => producers));
+}
+
 /** Why a node cannot be removed, or undefined when it can. */
-function obstacle(analysis: SpecAnalysis, id: string): string | undefined {
+function obstacle(analysis: SpecAnalysis, logits: ReadonlySet<string>, id: string): string | undefined {
   const found = analysis.byId.get(id);
   if (found === undefined) return `is not in the network${suggestion(id, analysis.byId.keys())}`;
   if (analysis.nodes.at(-1) === found) return 'is the output';
   if (found.node.inputs.length !== 1) return `has ${found.node.inputs.length} inputs, needs one to pass on`;
   if (found.inputShapes[0]?.kind !== found.outputShape.kind) return 'turns a map into a vector';
+  if (logits.has(id)) return 'makes the logits';
   return undefined;
 }
 
-/** Ids that removeNodes accepts: one input, the same kind of shape in and out, and not the output. */
-export function removableNodes(spec: NetworkSpec): string[] {
+/** By id of every node that removeNodes refuses, why, as a clause about it: "is the output", "has 2 inputs, ...". */
+export function removalObstacles(spec: NetworkSpec): Map<string, string> {
   const analysis = analyse(spec);
-  return spec.nodes.map(({ id }) => id).filter((id) => obstacle(analysis, id) === undefined);
+  const logits = logitProducers(spec);
+  const reasons = spec.nodes.map(({ id }) => [id, obstacle(analysis, logits, id)] as const);
+  return new Map(reasons.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
+}
+
+/** Ids that removeNodes accepts: one input, the same kind of shape in and out, not the output, and not what makes the logits. */
+export function removableNodes(spec: NetworkSpec): string[] {
+  const obstacles = removalObstacles(spec);
+  return spec.nodes.map(({ id }) => id).filter((id) => !obstacles.has(id));
 }
 
 /** Nodes that keep their input's shape and mix neither channels nor places: batch-norm, activations, dropout. */
@@ -123,8 +139,9 @@ class Rewiring {
 export function removeNodes(spec: NetworkSpec, ids: Iterable<string>): NetworkSpec {
   const removed = new Set(ids);
   const original = analyse(spec);
+  const logits = logitProducers(spec);
   for (const id of removed) {
-    const reason = obstacle(original, id);
+    const reason = obstacle(original, logits, id);
     if (reason !== undefined) throw new SpecError(id, `cannot be removed: it ${reason}`);
   }
   const rewired = new Rewiring(spec, original, removed).run();

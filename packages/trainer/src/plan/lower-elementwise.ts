@@ -1,5 +1,5 @@
-// Lowering of activations, gates and joins: nodes without parameters that work element by element.
-import { activation, concat, multiply, sigmoid, type ActivationKind, type SigmoidKind } from '@n2n/kernels';
+// Lowering of activations, gates, joins and paddings of channels: nodes without parameters that work element by element.
+import { activation, concat, multiply, padChannels, sigmoid, type ActivationKind, type SigmoidKind } from '@n2n/kernels';
 import { SpecError } from '../network/index.js';
 import type { Lowering, NodeContext } from './context.js';
 import type { Activation, Place } from './graph.js';
@@ -110,6 +110,23 @@ function concatShapes({ batch, node, inputLayouts, outputLayout }: NodeContext):
   });
 }
 
+const padChannelsLowering: Lowering = {
+  forward(context) {
+    const y = fresh(context, context.outputLayout, '');
+    context.calls.emit(padChannels, 'forward', padChannelsShape(context), { x: context.inputs[0]!, y }, context.node.id);
+    return y;
+  },
+  backward(context, dy) {
+    const dx = fresh(context, context.inputLayouts[0]!, 'd ');
+    context.calls.emit(padChannels, 'gradient', padChannelsShape(context), { dy, dx }, context.node.id);
+    return [dx];
+  },
+};
+
+function padChannelsShape({ batch, inputLayouts, outputLayout }: NodeContext): Parameters<typeof padChannels.check>[0] {
+  return { rows: batch * outputLayout.positions, inputs: inputLayouts[0]!.channels, outputs: outputLayout.channels };
+}
+
 export const elementwiseLowerings: Readonly<Record<string, Lowering>> = {
   relu6: activationLowering('relu6'),
   'leaky-relu': activationLowering('leaky-relu'),
@@ -119,4 +136,5 @@ export const elementwiseLowerings: Readonly<Record<string, Lowering>> = {
   'hard-sigmoid': sigmoidLowering('hard-sigmoid'),
   multiply: multiplyLowering,
   concat: concatLowering,
+  'pad-channels': padChannelsLowering,
 };

@@ -1,5 +1,6 @@
 // A student's first weights from its teacher's: kept layers keep theirs, and of a layer with fewer channels those with the
-// largest L1 norm stay (Li et al., arXiv 1608.08710), the same ones for all layers of a coupled group.
+// largest L1 norm stay (Li et al., arXiv 1608.08710), the same ones for all layers of a coupled group. A group behind a padding of
+// channels keeps those that the padded map kept, and of its others the largest.
 import {
   analyse,
   channelGroups,
@@ -14,7 +15,7 @@ import {
 } from '../network/index.js';
 import type { Weights } from '../plan/index.js';
 
-/** The channels of one of the teacher's groups that a student's group goes on with, in rising order. */
+/** The channels of one of the teacher's groups that a student's group goes on with, in the student's order. */
 interface Source {
   readonly group: string;
   readonly channels: readonly number[];
@@ -50,7 +51,7 @@ export class Inheritance {
   weightsFor(student: NetworkSpec, initial: Weights): Map<string, Float32Array> {
     const weights = new Map(initial);
     const coupling = channelGroups(student);
-    const sources: Sources = new Map(coupling.groups.map((group) => [group.id, this.#sourceOf(group)]));
+    const sources = this.#sourcesOf(coupling.groups);
     /** Nodes that no longer compute the teacher's features. */
     const fresh = new Set<string>();
     for (const analysis of analyse(student).nodes) {
@@ -64,13 +65,32 @@ export class Inheritance {
     return weights;
   }
 
-  #sourceOf({ producers, members, width }: ChannelGroup): Source | undefined {
+  /** A group's channels begin with those of the group that it extends: they meet in an add, each at its number. */
+  #sourcesOf(groups: readonly ChannelGroup[]): Sources {
+    const byId = new Map(groups.map((group) => [group.id, group]));
+    const sources = new Map<string, Source | undefined>();
+    const find = (group: ChannelGroup): Source | undefined => {
+      if (!sources.has(group.id)) {
+        sources.set(group.id, undefined); // groups that extend each other in a circle have no first one
+        const extended = byId.get(group.extends ?? '');
+        sources.set(group.id, this.#sourceOf(group, extended && find(extended)));
+      }
+      return sources.get(group.id);
+    };
+    for (const group of groups) find(group);
+    return sources;
+  }
+
+  #sourceOf({ producers, members, width }: ChannelGroup, extended: Source | undefined): Source | undefined {
     const own = [...producers, ...members].find((id) => this.#coupling.layout.has(id));
     const segments = own === undefined ? undefined : this.#coupling.layout.get(own);
     const group = segments?.length === 1 ? this.#groups.get(segments[0]!.group) : undefined;
     if (group === undefined || width > group.width) return undefined;
-    const channels = this.#rank(group).slice(0, width);
-    return { group: group.id, channels: channels.toSorted((a, b) => a - b) };
+    const first = extended !== undefined && extended.group === group.extends ? extended.channels.slice(0, width) : [];
+    const begins = first.every((channel) => channel < group.width) ? first : [];
+    const others = this.#rank(group).filter((channel) => !begins.includes(channel));
+    const rest = others.slice(0, width - begins.length).toSorted((a, b) => a - b);
+    return { group: group.id, channels: [...begins, ...rest] };
   }
 
   /** Channels of the group by falling L1 norm of their filters, summed over the layers that compute them. */

@@ -16,6 +16,7 @@ import { linear } from './linear.js';
 import { maxPool } from './max-pool.js';
 import { multiply } from './multiply.js';
 import type { NodeType } from './node.js';
+import { padChannels } from './pad-channels.js';
 import { relu } from './relu.js';
 import { relu6 } from './relu6.js';
 import { sigmoid } from './sigmoid.js';
@@ -36,6 +37,7 @@ const all: readonly NodeType[] = [
   linear,
   maxPool,
   multiply,
+  padChannels,
   relu,
   relu6,
   sigmoid,

@@ -11,6 +11,7 @@ import type { AttributeValue, Shape } from '../spec.js';
  *   both widths are multiples of `groups`;
  * - `repeat`: channel c of the input becomes the `factor` output channels [c * factor, (c + 1) * factor): flatten with
  *   factor height x width (channel-major, PyTorch's order), depthwise convolution with factor filters / groups;
+ * - `extend`: the node chooses its own number of output channels; channel c is channel c of the input as far as that has one;
  * - `concat`: the output's channels are the inputs' channels one after the other.
  */
 export type Coupling =
@@ -18,6 +19,7 @@ export type Coupling =
   | { readonly kind: 'free' }
   | { readonly kind: 'grouped'; readonly groups: number }
   | { readonly kind: 'repeat'; readonly factor: number }
+  | { readonly kind: 'extend' }
   | { readonly kind: 'concat' };
 
 /** A tensor that a node owns. Its full name in files is `<node id>.<name>`; shapes are PyTorch's (OIHW, [out, in]). */
@@ -69,7 +71,7 @@ export interface NodeType<A extends Record<string, AttributeValue> = Record<stri
   /** What the inputs of a node with several must share: whole shapes (add), height and width (concat), or channels (multiply). */
   readonly agreement?: 'shape' | 'size' | 'channels';
   readonly shrinkable: readonly Shrinkable[];
-  /** The attribute that holds the output channels of a node whose coupling is `free` or `grouped` ("filters", "features"). */
+  /** The attribute that holds the output channels of a node whose coupling is `free`, `grouped` or `extend` ("filters", "features"). */
   readonly widthAttribute?: string;
   coupling(attributes: A, inputs: readonly Shape[]): Coupling;
   /** Output shape of one sample. Throws a plain Error naming what it got and what it needs; the caller adds the node. */

@@ -35,6 +35,10 @@ export function pooling<A extends Window & Record<string, AttributeValue>>(): Po
         padding: [Math.min(top, height - 1), Math.min(left, width - 1), Math.min(bottom, height - 1), Math.min(right, width - 1)],
       };
     },
-    fit: fitWindow,
+    fit(a, input, size) {
+      const fitted = fitWindow(a, input, size);
+      checkPoolPadding(fitted);
+      return fitted;
+    },
   };
 }

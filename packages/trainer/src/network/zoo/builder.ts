@@ -16,6 +16,13 @@ export interface ZooContext {
   readonly scale: (width: number) => number;
 }
 
+interface ConvOptions {
+  readonly stride?: number;
+  readonly bias?: boolean;
+  readonly padding?: number;
+  readonly groups?: number;
+}
+
 /** A terse node list that grows; each call returns the new node's id. `last` is the id that a next node follows. */
 export class Builder {
   private readonly nodes: { id: string; type: string; inputs: string[]; attributes: Record<string, unknown> }[] = [];
@@ -28,9 +35,9 @@ export class Builder {
   }
 
   /** A square convolution with "same" padding at stride 1 and odd kernels. */
-  conv(id: string, filters: number, kernel: number, options: { stride?: number; bias?: boolean; padding?: number } = {}): string {
-    const { stride = 1, bias = false, padding = Math.floor(kernel / 2) } = options;
-    return this.push(id, 'conv2d', { filters, kernel, stride, padding, bias });
+  conv(id: string, filters: number, kernel: number, options: ConvOptions = {}): string {
+    const { stride = 1, bias = false, padding = Math.floor(kernel / 2), groups = 1 } = options;
+    return this.push(id, 'conv2d', { filters, kernel, stride, padding, groups, bias });
   }
 
   build(name: string, { classes, ...input }: ZooInput): NetworkSpec {

@@ -2,8 +2,11 @@
 import { type NetworkSpec, SpecError } from '../spec.js';
 import { suggestion } from '../suggest.js';
 import { Builder, type ZooContext, type ZooInput } from './builder.js';
-import { resnet18, resnet34, resnet50 } from './resnet.js';
+import { densenet } from './densenet.js';
+import { mobilenetv2 } from './mobilenet.js';
+import { resnet18, resnet20, resnet34, resnet50, resnet56 } from './resnet.js';
 import { lenet5, mnistCnn, plain5, plain6, plain8 } from './small.js';
+import { squeezenet } from './squeezenet.js';
 import { vgg } from './vgg.js';
 
 const zoo: ReadonlyMap<string, (context: ZooContext) => void> = new Map([
@@ -16,9 +19,14 @@ const zoo: ReadonlyMap<string, (context: ZooContext) => void> = new Map([
   ['vgg13', vgg(13)],
   ['vgg16', vgg(16)],
   ['vgg19', vgg(19)],
+  ['resnet20', resnet20],
+  ['resnet56', resnet56],
   ['resnet18', resnet18],
   ['resnet34', resnet34],
   ['resnet50', resnet50],
+  ['mobilenetv2', mobilenetv2],
+  ['densenet', densenet],
+  ['squeezenet', squeezenet],
 ]);
 
 export const zooNames: readonly string[] = [...zoo.keys()];
@@ -51,5 +59,16 @@ export function zooSpec(name: string, options: ZooOptions): NetworkSpec {
   const scale = (width: number): number => (multiplier === 1 ? width : Math.max(4, 4 * Math.round((width * multiplier) / 4)));
   const net = new Builder();
   build({ net, input: options, scale });
-  return net.build(multiplier === 1 ? base : `${base}@${multiplier}`, options);
+  return built(name, options, () => net.build(multiplier === 1 ? base : `${base}@${multiplier}`, options));
+}
+
+/** What does not fit is the images: the architectures fit each other. */
+function built(name: string, { channels, height, width, classes }: ZooOptions, build: () => NetworkSpec): NetworkSpec {
+  try {
+    return build();
+  } catch (error) {
+    if (!(error instanceof SpecError)) throw error;
+    const got = `images of ${channels}x${height}x${width} and ${classes} classes`;
+    throw new SpecError(undefined, `network "${name}" cannot be built for ${got}: ${error.message}`);
+  }
 }

@@ -1,5 +1,6 @@
-// Residual networks (arXiv 1512.03385) in the CIFAR form: a 3x3 stem without pooling, 1x1 projections where a block
-// changes the shape, global average pool, linear. Ids are torchvision's, so that tensor names match its state dicts.
+// Residual networks (arXiv 1512.03385) in the CIFAR form: a 3x3 stem without pooling, global average pool, linear. Where a block
+// changes the shape, the shortcut is a 1x1 projection (option B, ResNet-18, -34 and -50) or has no parameters: every second pixel,
+// zeros for the new channels (option A, ResNet-20 and -56). Ids are torchvision's, so that tensor names match its state dicts.
 import type { Builder, ZooContext } from './builder.js';
 
 interface Block {
@@ -31,27 +32,43 @@ function bottleneckBranch(net: Builder, { prefix, width, stride, expansion }: Bl
   return convBn(net, `${prefix}.conv3`, `${prefix}.bn3`, width * expansion, 1);
 }
 
-/** A network of 3x3-stem, stages of `blocks` blocks at widths 64, 128, 256, 512, and a classifier. */
-function resnet(blocks: readonly number[], expansion: 1 | 4): (context: ZooContext) => void {
+interface Form {
+  /** Blocks of each stage. */
+  readonly blocks: readonly number[];
+  /** Channels of the stem and of the first stage; each stage has twice those of the one before. */
+  readonly width: number;
+  readonly expansion: 1 | 4;
+  readonly shortcut: 'projection' | 'identity';
+}
+
+/** What the add gets beside the branch. */
+function shortcutOf(net: Builder, { prefix, width, stride, expansion }: Block, shortcut: Form['shortcut']): string {
+  const filters = width * expansion;
+  if (shortcut === 'projection') return convBn(net, `${prefix}.downsample.0`, `${prefix}.downsample.1`, filters, 1, stride);
+  if (stride !== 1) net.push(`${prefix}.subsample`, 'average-pool', { kernel: 1, stride });
+  return net.push(`${prefix}.pad`, 'pad-channels', { channels: filters });
+}
+
+/** A 3x3 stem, stages of blocks, and a classifier. */
+function resnet(form: Form): (context: ZooContext) => void {
+  const { expansion } = form;
   return ({ net, input, scale }) => {
-    let channels = scale(64);
+    let channels = scale(form.width);
     convBn(net, 'conv1', 'bn1', channels, 3);
     net.push('relu', 'relu');
-    blocks.forEach((count, stage) => {
-      const width = scale(64 * 2 ** stage);
+    form.blocks.forEach((count, stage) => {
+      const width = scale(form.width * 2 ** stage);
       for (let i = 0; i < count; i++) {
-        const prefix = `layer${stage + 1}.${i}`;
         const stride = stage > 0 && i === 0 ? 2 : 1;
+        const block: Block = { prefix: `layer${stage + 1}.${i}`, width, stride, expansion };
         const entry = net.last;
-        const branch = (expansion === 1 ? basicBranch : bottleneckBranch)(net, { prefix, width, stride, expansion });
-        let shortcut = entry;
-        if (stride !== 1 || channels !== width * expansion) {
-          net.last = entry;
-          shortcut = convBn(net, `${prefix}.downsample.0`, `${prefix}.downsample.1`, width * expansion, 1, stride);
-        }
+        const branch = (expansion === 1 ? basicBranch : bottleneckBranch)(net, block);
+        net.last = entry;
+        const changes = stride !== 1 || channels !== width * expansion;
+        const shortcut = changes ? shortcutOf(net, block, form.shortcut) : entry;
         channels = width * expansion;
-        net.push(`${prefix}.add`, 'add', {}, [branch, shortcut]);
-        net.push(`${prefix}.relu`, 'relu');
+        net.push(`${block.prefix}.add`, 'add', {}, [branch, shortcut]);
+        net.push(`${block.prefix}.relu`, 'relu');
       }
     });
     net.push('avgpool', 'global-average-pool');
@@ -59,6 +76,10 @@ function resnet(blocks: readonly number[], expansion: 1 | 4): (context: ZooConte
   };
 }
 
-export const resnet18 = resnet([2, 2, 2, 2], 1);
-export const resnet34 = resnet([3, 4, 6, 3], 1);
-export const resnet50 = resnet([3, 4, 6, 3], 4);
+export const resnet18 = resnet({ blocks: [2, 2, 2, 2], width: 64, expansion: 1, shortcut: 'projection' });
+export const resnet34 = resnet({ blocks: [3, 4, 6, 3], width: 64, expansion: 1, shortcut: 'projection' });
+export const resnet50 = resnet({ blocks: [3, 4, 6, 3], width: 64, expansion: 4, shortcut: 'projection' });
+/** 269,722 parameters at 10 classes. */
+export const resnet20 = resnet({ blocks: [3, 3, 3], width: 16, expansion: 1, shortcut: 'identity' });
+/** 853,018 parameters at 10 classes. */
+export const resnet56 = resnet({ blocks: [9, 9, 9], width: 16, expansion: 1, shortcut: 'identity' });

@@ -1,6 +1,6 @@
 // The zoo against published parameter counts, to the last parameter.
 import { describe, expect, test } from 'vitest';
-import { analyse, channelsOf, macs, parameterCount, parseSpec, SpecError, specHash, zooNames, zooSpec } from '../index.js';
+import { analyse, channelGroups, channelsOf, macs, parameterCount, parseSpec, SpecError, specHash, zooNames, zooSpec } from '../index.js';
 
 const cifar = { channels: 3, height: 32, width: 32, classes: 10 };
 const mnist = { channels: 1, height: 28, width: 28, classes: 10 };
@@ -14,6 +14,13 @@ describe('trained parameters', () => {
     ['vgg13', 9_416_010],
     ['vgg16', 14_728_266],
     ['vgg19', 20_040_522],
+    ['resnet20', 269_722],
+    ['resnet56', 853_018],
+    // torchvision's mobilenet_v2 and squeezenet1_1 have 3,504,872 and 1,235,496 at 1,000 classes; their classifiers, 1,281 and 513 a class.
+    ['mobilenetv2', 3_504_872 - 990 * 1281],
+    ['squeezenet', 1_235_496 - 990 * 513],
+    // torchvision's DenseNet(12, (6, 6, 6), 24) with the paper's stem of 3x3 in place of 7x7 and BN.
+    ['densenet', 176_122],
   ])('%s has %i at 3x32x32', (name, count) => {
     expect(parameterCount(zooSpec(name, cifar))).toBe(count);
   });
@@ -53,6 +60,28 @@ test('a VGG leaves out the pools that its map is too small for', () => {
   const pools = (size: number): number =>
     zooSpec('vgg11', { ...mnist, height: size, width: size }).nodes.filter(({ type }) => type === 'max-pool').length;
   expect([32, 28, 8, 64].map(pools)).toEqual([5, 4, 3, 5]);
+});
+
+test('images that are too small for an architecture are named with the layer that has no room', () => {
+  expect(() => zooSpec('densenet', { ...cifar, height: 3 })).toThrow(
+    /^network "densenet" cannot be built for images of 3x3x32 and 10 classes: node "features\.transition2\.pool": average-pool kernel 2x2 does not fit/,
+  );
+  expect(() => zooSpec('squeezenet', { ...cifar, width: 1 })).toThrow(
+    /images of 3x32x1 .* node "features\.2": max-pool kernel 3x3 does not fit/,
+  );
+});
+
+test('an identity shortcut has every second pixel and zeros behind the channels', () => {
+  const spec = zooSpec('resnet20', cifar);
+  expect(spec.nodes.filter(({ type }) => type === 'pad-channels').map(({ id, attributes }) => [id, attributes['channels']])).toEqual([
+    ['layer2.0.pad', 32],
+    ['layer3.0.pad', 64],
+  ]);
+  const groups = channelGroups(spec).groups.filter((group) => group.extends !== undefined);
+  expect(groups.map(({ id, extends: of, width, fixed }) => [id, of, width, fixed])).toEqual([
+    ['layer2.0.conv2', 'conv1', 32, false],
+    ['layer3.0.conv2', 'layer2.0.conv2', 64, false],
+  ]);
 });
 
 describe('width multiplier', () => {

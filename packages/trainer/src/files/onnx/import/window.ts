@@ -135,7 +135,9 @@ function averagePool(operator: Operator, importer: Importer): Value {
   const kernel = pairOf(operator, 'kernel_shape', [0, 0]);
   const window = geometry(operator, x, kernel);
   const { stride, padding, extended } = window;
-  const whole = kernel[0] === x.shape.height && kernel[1] === x.shape.width && padding.every((size) => size === 0);
+  // With a stride, a window of one pixel on a map of one is a subsampling whose map happens to be small.
+  const subsampling = stride.some((step) => step > 1) && kernel.every((size) => size === 1);
+  const whole = !subsampling && kernel[0] === x.shape.height && kernel[1] === x.shape.width && padding.every((size) => size === 0);
   if (whole) return wholeMap(operator, importer, x, true);
   const counts = operator.int('count_include_pad', 0) !== 0;
   const own = (operator.ints('pads') ?? NO_PAD).some((size) => size > 0) || operator.text('auto_pad', 'NOTSET') !== 'NOTSET';
@@ -186,13 +188,17 @@ function pad(operator: Operator, importer: Importer): Value {
   if (fill !== 0) operator.fail(`pads with ${fill}; n2n reads zeros`);
   if (importer.hasInput(operator, 3)) operator.fail('names its axes; n2n reads pads of all axes');
   const pads = operator.ints('pads') ?? importer.integers(operator, 1);
-  if (pads.length !== 2 * (x.dims.length + 1) || pads.some((size) => !Number.isSafeInteger(size) || size < 0)) {
+  const onlyChannels = pads.every((size, i) => i === 5 || size === 0);
+  if (pads.length !== 2 * (x.dims.length + 1) || pads.some((size) => !Number.isSafeInteger(size) || (size < 0 && !onlyChannels))) {
     return operator.fail(`pads are [${pads.join(', ')}], needs a size of 0 or more for both ends of each axis`);
   }
   if (pads.every((size) => size === 0)) return x;
-  const [batch, channels, top = 0, left = 0, batchEnd, channelsEnd, bottom = 0, right = 0] = pads;
+  const [batch, channels, top = 0, left = 0, batchEnd, channelsEnd = 0, bottom = 0, right = 0] = pads;
+  if (x.shape.kind === 'map' && !x.channelsLast && onlyChannels && x.pad === undefined) {
+    return importer.add(operator, 'pad-channels', { channels: x.shape.channels + channelsEnd }, [x]);
+  }
   if (x.shape.kind !== 'map' || x.channelsLast || [batch, channels, batchEnd, channelsEnd].some((size) => size !== 0)) {
-    return operator.fail('pads another axis than height and width');
+    return operator.fail('pads another axis than height and width; n2n reads zeros behind the channels, too, where nothing else is padded');
   }
   const before = x.pad ?? NO_PAD;
   return { ...x, pad: [before[0] + top, before[1] + left, before[2] + bottom, before[3] + right] };
