@@ -19,6 +19,7 @@ export { ConfigurationError } from './errors.js';
 export type { Candidate, Evaluate, Outcome } from './evaluate.js';
 export { fixedLayers, type FixedLayer } from './fixed.js';
 export { Journal, JournalError, openJournal, type JournalEvent, type JournalRecord, type JournalSink } from './journal.js';
+export { isBetter } from './ledger.js';
 export type { FinishedStudent, RolloutRecord, SearchCounts, SearchRecord, UpdateEvent } from './ledger.js';
 export { architectureMeasures, type ArchitectureMeasures, type LatencyMeasures, type Measures } from './measures.js';
 export { searchDefaults, type SearchOptions } from './options.js';

@@ -185,7 +185,10 @@ export class Ledger {
   }
 }
 
+/** What students are ranked by. */
+type Standing = Pick<FinishedStudent, 'violation' | 'merit'>;
+
 /** Less violation first, then more merit; of equals the one found first stays. */
-function isBetter(a: FinishedStudent, b: FinishedStudent): boolean {
+export function isBetter(a: Standing, b: Standing): boolean {
   return a.violation === b.violation ? a.merit > b.merit : a.violation < b.violation;
 }

@@ -2,12 +2,11 @@
 import { mkdir } from 'node:fs/promises';
 import { defineCommand } from '../command.js';
 import { UsageError } from '../errors.js';
-import { adapterRecord } from '../output/adapter.js';
 import { Run } from '../run/run.js';
-import { checkSameAdapter, checkSameConfiguration, checkSameData, sameChoices } from '../run/same.js';
-import { openData } from '../sources/data.js';
+import { checkSameConfiguration } from '../run/same.js';
 import { runControl, type Control } from '../workflow/baseline.js';
 import { readResult } from '../workflow/finished.js';
+import { reopen } from '../workflow/reopen.js';
 import { readableControls } from '../workflow/result.js';
 
 const CONTROLS: readonly Control[] = ['random', 'uniform', 'l1'];
@@ -32,11 +31,7 @@ export const baselineCommand = defineCommand({
       if (!(await run.has('result.json')))
         throw new UsageError(`the run ${run.folder} is not finished; go on with it by n2n resume ${run.folder}`);
       const before = await readResult(run);
-      const { configuration } = run.record;
-      const dataset = await openData(configuration.data, configuration);
-      checkSameData(run.folder, run.record, dataset);
-      const gpu = await context.openGpu(configuration.adapter, sameChoices(run.folder, run.record));
-      checkSameAdapter(run.folder, run.record, adapterRecord(gpu.adapter));
+      const { dataset, gpu } = await reopen(context, run);
       await mkdir(run.path('baselines'), { recursive: true });
       const found = await runControl(context, gpu, run, dataset, before, control);
       const controls = [...before.controls.filter((other) => other.control !== control), found];

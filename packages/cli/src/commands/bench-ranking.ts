@@ -4,7 +4,7 @@ import { compileOpSet, type Gpu } from '@n2n/kernels';
 import { loadModel, type CandidateOutcome, type CandidateSettings, type Dataset, type Model } from '@n2n/trainer';
 import { parameterCount } from '@n2n/trainer/network';
 import { performance } from 'node:perf_hooks';
-import { COMPRESS, QUICKSTART, VALIDATION_FRACTION } from '../budgets.js';
+import { QUICKSTART } from '../budgets.js';
 import { defineCommand } from '../command.js';
 import type { Context } from '../context.js';
 import { adapterName, adapterRecord } from '../output/adapter.js';
@@ -19,7 +19,7 @@ import { withMaterial, type Material } from '../workflow/material.js';
 import { withImages } from '../workflow/network.js';
 import { candidatesDone, candidateSettings, judgeCandidates } from '../workflow/search.js';
 import { choose } from '../workflow/split.js';
-import { defaultViews } from '../workflow/start.js';
+import { defaultValidation, defaultViews } from '../workflow/start.js';
 import { finalTraining } from '../workflow/student.js';
 
 const {
@@ -112,7 +112,7 @@ async function judgeTwice(
   model: Model,
   students: readonly Candidate[],
 ): Promise<{ cheap: Judged; full: Judged; accuracy: number }> {
-  const validation = values.validation ?? Math.min(COMPRESS.validation, Math.max(1, Math.round(VALIDATION_FRACTION * dataset.train.count)));
+  const validation = values.validation ?? defaultValidation(dataset.train.count);
   const options = { ...values, validation, views: values.views ?? defaultViews(values) };
   return withImages(gpu, dataset.train, dataset, async (images) =>
     withMaterial(

@@ -2,7 +2,6 @@
 import { basename, resolve } from 'node:path';
 import { isDatasetName } from '@n2n/trainer';
 import type { Gpu } from '@n2n/kernels';
-import { COMPRESS, VALIDATION_FRACTION } from '../budgets.js';
 import { defineCommand } from '../command.js';
 import { printConfiguration } from '../output/configuration.js';
 import type { Configuration } from '../run/record.js';
@@ -16,7 +15,7 @@ import { carryOut, report } from '../workflow/compress.js';
 import type { Result } from '../workflow/result.js';
 import { runSeeds, seedFolder } from '../workflow/seeds.js';
 import { teacherFile } from '../workflow/onnx.js';
-import { checkConfiguration, createRun, defaultViews } from '../workflow/start.js';
+import { checkConfiguration, createRun, defaultValidation, defaultViews } from '../workflow/start.js';
 import { policiesFrom, type Transfer } from '../workflow/transfer.js';
 
 const compressSettings = { seeds, data, classes, ...images, run, mean, std, preset, printConfig, ...search, adapter };
@@ -87,7 +86,7 @@ function configurationOf(
     teacher: { kind: 'file', path: teacherPath },
     stages: [...stages],
     constraint: [...constraint],
-    validation: validation ?? Math.min(COMPRESS.validation, Math.max(1, Math.round(VALIDATION_FRACTION * images))),
+    validation: validation ?? defaultValidation(images),
     views: views ?? defaultViews(values),
   };
 }

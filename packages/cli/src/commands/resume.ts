@@ -1,12 +1,11 @@
 // n2n resume RUN: goes on with an interrupted run, to the same bits as if it had never stopped.
 import { defineCommand } from '../command.js';
 import type { Context } from '../context.js';
-import { adapterRecord } from '../output/adapter.js';
 import { Run } from '../run/run.js';
-import { checkSameAdapter, checkSameConfiguration, checkSameData, sameChoices } from '../run/same.js';
-import { openData } from '../sources/data.js';
+import { checkSameConfiguration } from '../run/same.js';
 import { carryOut, report } from '../workflow/compress.js';
 import { readResult } from '../workflow/finished.js';
+import { reopen } from '../workflow/reopen.js';
 
 export const resumeCommand = defineCommand({
   name: 'resume',
@@ -22,11 +21,7 @@ export const resumeCommand = defineCommand({
         await reportFinished(context, run);
         return;
       }
-      const { configuration } = run.record;
-      const dataset = await openData(configuration.data, configuration);
-      checkSameData(run.folder, run.record, dataset);
-      const gpu = await context.openGpu(configuration.adapter, sameChoices(run.folder, run.record));
-      checkSameAdapter(run.folder, run.record, adapterRecord(gpu.adapter));
+      const { dataset, gpu } = await reopen(context, run);
       report(context, await carryOut(context, run, dataset, gpu, false));
     } finally {
       await run.release();

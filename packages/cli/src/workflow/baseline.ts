@@ -1,8 +1,8 @@
 // The controls of a finished run: the same teacher, data, constraints and training, the student found in another way.
-import { parseConstraint, sampleStudents, unconstrainedReward, uniformStudent, violation, type Candidate } from '@n2n/agent';
+import { isBetter, parseConstraint, sampleStudents, uniformStudent, violation, type Candidate } from '@n2n/agent';
 import { compileOpSet, type Gpu } from '@n2n/kernels';
 import type { Dataset } from '@n2n/trainer';
-import { parameterCount, specHash } from '@n2n/trainer/network';
+import { specHash } from '@n2n/trainer/network';
 import type { Context } from '../context.js';
 import { UsageError } from '../errors.js';
 import { count } from '../output/format.js';
@@ -12,7 +12,7 @@ import { batchAsked, limitsOf, measuresOf } from './limits.js';
 import { withMaterial, type Material } from './material.js';
 import { withImages } from './network.js';
 import { lastQuarter, type ControlResult, type Result } from './result.js';
-import { candidatesDone, candidateSettings, judgeCandidates } from './search.js';
+import { candidatesDone, candidateSettings, judgeCandidates, scoreOf } from './search.js';
 import { trainStudent } from './student.js';
 
 export type Control = ControlResult['control'];
@@ -79,18 +79,18 @@ async function randomSearch(context: Context, gpu: Gpu, run: Run, material: Mate
   const outcomes = await judgeCandidates(context, gpu, material, settings, drawn, {
     onProgress: (first, size, training) => progress.update(candidatesDone(first, size, training), drawn.length),
   });
-  const teacher = { params: parameterCount(material.model.spec), accuracy: material.accuracy };
+  const score = scoreOf(material);
   const limits = await limitsOf(gpu, material, constraints);
-  const judged: { readonly candidate: Candidate; readonly reward: number; readonly missed: number }[] = [];
+  const judged: { readonly candidate: Candidate; readonly merit: number; readonly violation: number }[] = [];
   for (const [i, candidate] of drawn.entries()) {
     const { accuracy, failure } = outcomes[i]!;
     // What could not be trained may not fit on the device.
     const measures = await measuresOf(gpu, material, failure === undefined ? constraints : [], candidate.spec, accuracy);
     const missed = failure === undefined ? violation(limits, measures) : Infinity;
-    judged.push({ candidate, reward: unconstrainedReward(measures, teacher), missed });
+    judged.push({ candidate, merit: score(candidate, accuracy), violation: missed });
   }
-  const best = judged.reduce((a, b) => (b.missed < a.missed || (b.missed === a.missed && b.reward > a.reward) ? b : a));
-  return { candidate: best.candidate, rewards: judged.map(({ reward }) => reward) };
+  const best = judged.reduce((a, b) => (isBetter(b, a) ? b : a));
+  return { candidate: best.candidate, rewards: judged.map(({ merit }) => merit) };
 }
 
 /** The teacher narrowed to the parameters of the run's student. */

@@ -157,7 +157,7 @@ export async function judgeCandidates(
 export const candidatesDone = (first: number, size: number, { samples, totalSamples }: TrainingProgress): number =>
   first + (size * samples) / totalSamples;
 
-/** What successive halving compares: R_c R_a. */
+/** R_c R_a of a student: what successive halving compares, and what decides between students that keep constraints alike. */
 export function scoreOf({
   model,
   accuracy: teacherAccuracy,

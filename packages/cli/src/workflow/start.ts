@@ -2,7 +2,7 @@
 import type { Gpu } from '@n2n/kernels';
 import { checkSearch } from '@n2n/agent';
 import type { Dataset } from '@n2n/trainer';
-import { COMPRESS } from '../budgets.js';
+import { COMPRESS, VALIDATION_FRACTION } from '../budgets.js';
 import { UsageError } from '../errors.js';
 import { adapterRecord } from '../output/adapter.js';
 import { configurationSha256, RUN_FORMAT, sha256, type Configuration, type RunRecord } from '../run/record.js';
@@ -12,6 +12,10 @@ import { VERSION } from '../version.js';
 import { searchOptions } from './search.js';
 import { checkBatch, choose, divide } from './split.js';
 import { POLICIES_FILE, type Transfer } from './transfer.js';
+
+/** How many training images judge candidates when --validation does not say. */
+export const defaultValidation = (images: number): number =>
+  Math.min(COMPRESS.validation, Math.max(1, Math.round(VALIDATION_FRACTION * images)));
 
 /** How many views an image gets when --views does not say. */
 export const defaultViews = ({ cropPadding, flip }: { cropPadding: number; flip: boolean }): number =>

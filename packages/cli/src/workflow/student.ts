@@ -1,5 +1,5 @@
 // A chosen student: trained fully on labels and the teacher's logits, saved, and read again before anything is claimed of it.
-import { parseConstraint, unconstrainedReward, violation, type Candidate } from '@n2n/agent';
+import { isBetter, parseConstraint, violation, type Candidate } from '@n2n/agent';
 import type { Gpu } from '@n2n/kernels';
 import {
   DivergedError,
@@ -19,7 +19,7 @@ import type { Run } from '../run/run.js';
 import { limitsOf, measuresOf } from './limits.js';
 import type { Material } from './material.js';
 import { scheduleOf } from './optimiser.js';
-import { candidateSettings, judgeCandidates } from './search.js';
+import { candidateSettings, judgeCandidates, scoreOf } from './search.js';
 
 /** How a chosen student is trained: L_hard + lambda L_KD (N2N section 3.3), Adam, one cycle. */
 export function finalTraining({
@@ -61,20 +61,21 @@ export async function trainStudent(
   const { configuration, data } = run.record;
   const { seed, finalEpochs, constraint } = configuration;
   const outcomes = await trainFully(context, gpu, configuration, material, finalists, init);
-  const teacher = { params: parameterCount(material.model.spec), accuracy: material.accuracy };
+  const score = scoreOf(material);
   const constraints = constraint.map(parseConstraint);
   const limits = await limitsOf(gpu, material, constraints);
   const trained = [];
-  for (const [i, { spec }] of finalists.entries()) {
+  for (const [i, candidate] of finalists.entries()) {
+    const { spec } = candidate;
     const { weights, accuracy } = outcomes[i]!;
     if (weights === undefined) continue;
     const measures = await measuresOf(gpu, material, constraints, spec, accuracy);
-    trained.push({ spec, weights, accuracy, missed: violation(limits, measures), merit: unconstrainedReward(measures, teacher) });
+    trained.push({ spec, weights, accuracy, violation: violation(limits, measures), merit: score(candidate, accuracy) });
   }
   const [first, ...others] = trained;
   if (first === undefined)
     throw new DivergedError(outcomes.find(({ failure }) => failure !== undefined)?.failure ?? 'no finalist was trained');
-  const best = others.reduce((a, b) => (b.missed < a.missed || (b.missed === a.missed && b.merit > a.merit) ? b : a), first);
+  const best = others.reduce((a, b) => (isBetter(b, a) ? b : a), first);
   const training = {
     teacher: material.model.spec.name,
     data: data.name,
