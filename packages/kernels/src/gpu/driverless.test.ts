@@ -1,5 +1,5 @@
-// Variants that need a feature which the reference adapter lacks: Dawn validates their shaders and pipelines on a device that
-// offers every feature and has no driver. It computes nothing.
+// Variants that the reference adapter cannot run, for want of a feature or of lanes: Dawn validates their shaders and pipelines on
+// a device that offers every feature and has no driver. It computes nothing.
 import { afterAll, expect, it } from 'vitest';
 import { create, globals } from 'webgpu';
 import { allOps } from '../ops/index.js';
@@ -18,11 +18,14 @@ afterAll(() => device.destroy());
 
 const traits: DeviceTraits = { subgroupSize: 32, f16: true, matrixUnits: true, kind: 'gpu', maxWorkgroups: 65_535 };
 
-/** The kernels, one dispatch for each file, of an op's variants that need a feature. */
+/** Variants that broadcast over a subgroup, which run in subgroups of 8 and 16 there. */
+const BROADCASTING = ['subgroup', 'window', 'taps', 'winograd'];
+
+/** The kernels, one dispatch for each file, of an op's variants that need a feature, and of those made for a subgroup size. */
 function kernels<S>(op: Op<S>): Dispatch[] {
   const found = Object.values(op.passes).flatMap(({ variants }) =>
     variants
-      .filter(({ needs }) => needs !== undefined)
+      .filter(({ name, needs }) => needs !== undefined || BROADCASTING.includes(name))
       .flatMap((variant) =>
         op.samples.filter((shape) => variant.usable(shape, traits)).flatMap((shape) => variant.dispatches(shape, traits)),
       ),
@@ -38,7 +41,10 @@ const cases = allOps.flatMap((op) =>
   kernels(op).map((dispatch) => [dispatch.wgsl.pathname.split('/').slice(-2).join('/'), dispatch] as const),
 );
 
-it('finds such variants', () => expect(cases.map(([name]) => name)).toContain('conv2d/forward.matrix.wgsl'));
+it('finds such variants', () => {
+  const found = cases.map(([name]) => name);
+  for (const name of ['matrix', 'subgroup', 'window', 'taps']) expect(found).toContain(`conv2d/forward.${name}.wgsl`);
+});
 
 it.each(cases)('%s is valid', async (_, { wgsl, constants }) => {
   device.pushErrorScope('validation');

@@ -13,8 +13,15 @@ const LEAST_PIXELS_PER_SPLIT = 256;
 /** Pixels of an output row that are summed in one go. */
 const LONGEST_SEGMENT = 64;
 
-// With 16 lanes lavapipe turns every shuffle into a loop; on wider subgroups the tiles would want another form.
-const usable = ({ groups }: Conv2dShape, { subgroupSize }: DeviceTraits): boolean => groups === 1 && subgroupSize === 8;
+/** Lanes that the kernels which broadcast over a subgroup are written for. */
+const LANES = [8, 16, 32];
+
+export const hasLanes = ({ subgroupSize }: DeviceTraits): boolean => LANES.includes(subgroupSize);
+
+/** The tiles were sized on 8 lanes. With 16 lavapipe turns every shuffle into a loop, and a GPU's wider ones do not need them. */
+export const preferred = (_: Conv2dShape, { subgroupSize }: DeviceTraits): boolean => subgroupSize === 8;
+
+const usable = ({ groups }: Conv2dShape, device: DeviceTraits): boolean => groups === 1 && hasLanes(device);
 
 /** Rows of the register tile, and the time that one step of such a tile takes, relative, as measured on lavapipe. */
 export const TILES: readonly Tile[] = [
@@ -48,6 +55,7 @@ export const tilesOf = (words: number): number => Math.ceil(words / tileRows(wor
 export const subgroupForward: Variant<Conv2dShape> = {
   name: 'subgroup',
   usable,
+  preferred,
   dispatches(shape, device) {
     const { filters } = shape;
     const pixels = outputPixels(shape);
@@ -69,6 +77,7 @@ export const subgroupForward: Variant<Conv2dShape> = {
 export const subgroupInputGradient: Variant<Conv2dShape> = {
   name: 'subgroup',
   usable,
+  preferred,
   dispatches(shape, device) {
     const { batch, height, width, channels, stride } = shape;
     const grid = [Math.ceil(height / stride[0]), Math.ceil(width / stride[1])] as const;
@@ -122,6 +131,7 @@ function cut(shape: Conv2dShape, device: DeviceTraits): Cut {
 export const subgroupWeightGradient: Variant<Conv2dShape> = {
   name: 'subgroup',
   usable,
+  preferred,
   scratchWords: (original, device) => {
     const { splits } = cut(flattened(original), device);
     return splits === 1 ? 0 : splits * weightWords(original);

@@ -4,7 +4,7 @@
 import { padded, spread, type DeviceTraits, type Variant } from '../op.js';
 import { sizesOf, sumPartials } from './plain.js';
 import { outputPixels, outputSize, weightWords, type Conv2dShape } from './shape.js';
-import { bestTile, type Tile } from './subgroup.js';
+import { bestTile, hasLanes, preferred, type Tile } from './subgroup.js';
 
 /** Output pixels of one row that are computed together. */
 const STRIP_PIXELS = 4;
@@ -30,9 +30,9 @@ const WANTED_WORKGROUPS = 128;
 const LEAST_PIXELS_PER_SPLIT = 256;
 
 // One channel cannot be in several groups.
-const usable = ({ channels, kernel, stride }: Conv2dShape, { subgroupSize }: DeviceTraits): boolean =>
+const usable = ({ channels, kernel, stride }: Conv2dShape, device: DeviceTraits): boolean =>
   channels === 1 &&
-  subgroupSize === 8 &&
+  hasLanes(device) &&
   kernel[0] === kernel[1] &&
   stride[0] === stride[1] &&
   KERNELS.includes(kernel[0]) &&
@@ -44,6 +44,7 @@ const piece = (count: number, most: number): number => Math.ceil(count / Math.ce
 export const tapsForward: Variant<Conv2dShape> = {
   name: 'taps',
   usable,
+  preferred,
   dispatches(shape, device) {
     const [outHeight, outWidth] = outputSize(shape);
     const words = padded(shape.filters);
@@ -88,6 +89,7 @@ function cut(shape: Conv2dShape, device: DeviceTraits): GradientCut {
 export const tapsWeightGradient: Variant<Conv2dShape> = {
   name: 'taps',
   usable,
+  preferred,
   scratchWords: (shape, device) => {
     const { splits } = cut(shape, device);
     return splits === 1 ? 0 : splits * weightWords(shape);

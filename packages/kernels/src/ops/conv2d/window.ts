@@ -4,7 +4,7 @@
 import { padded, spread, type DeviceTraits, type Variant } from '../op.js';
 import { sumPartials, vectorsOf } from './plain.js';
 import { outputPixels, weightWords, type Conv2dShape } from './shape.js';
-import { bestTile, TILE_PIXELS_PER_LANE, TILES, type Tile } from './subgroup.js';
+import { bestTile, hasLanes, preferred, TILE_PIXELS_PER_LANE, TILES, type Tile } from './subgroup.js';
 
 /** Tiles of the forward pass and the input gradient; the costs in the unit of `subgroup`'s, as measured on lavapipe. */
 const PIXEL_TILES: readonly Tile[] = [
@@ -21,10 +21,10 @@ const WANTED_WORKGROUPS = 96;
 /** A split sums at least this many pixels, as each split writes and reads a copy of the weights. */
 const LEAST_PIXELS_PER_SPLIT = 256;
 
-const usable = ({ kernel, stride, padding, groups }: Conv2dShape, { subgroupSize }: DeviceTraits): boolean => {
+const usable = ({ kernel, stride, padding, groups }: Conv2dShape, device: DeviceTraits): boolean => {
   const [top, left, bottom, right] = padding;
   const keepsSize = left === 1 && right === 1 && top + bottom === kernel[0] - 1;
-  return groups === 1 && subgroupSize === 8 && kernel[1] === 3 && stride.every((s) => s === 1) && keepsSize;
+  return groups === 1 && hasLanes(device) && kernel[1] === 3 && stride.every((s) => s === 1) && keepsSize;
 };
 
 /** Of two loops over taps the larger tile wins where rows are many: `subgroup` with 16 or 32 rows. */
@@ -37,6 +37,7 @@ const workgroups = (shape: Conv2dShape, words: number, rows: number, device: Dev
 export const windowForward: Variant<Conv2dShape> = {
   name: 'window',
   usable: (shape, device) => usable(shape, device) && pays(padded(shape.filters)),
+  preferred,
   dispatches(shape, device) {
     const { height, width, filters, kernel, padding, bias } = shape;
     const { rows } = bestTile(padded(filters), PIXEL_TILES);
@@ -55,6 +56,7 @@ export const windowForward: Variant<Conv2dShape> = {
 export const windowInputGradient: Variant<Conv2dShape> = {
   name: 'window',
   usable: (shape, device) => usable(shape, device) && pays(padded(shape.channels)),
+  preferred,
   dispatches(shape, device) {
     const { height, width, channels, kernel, padding } = shape;
     const { rows } = bestTile(padded(channels), PIXEL_TILES);
@@ -95,6 +97,7 @@ function cut(shape: Conv2dShape, device: DeviceTraits): Cut {
 export const windowWeightGradient: Variant<Conv2dShape> = {
   name: 'window',
   usable,
+  preferred,
   scratchWords: (shape, device) => {
     const { splits } = cut(shape, device);
     return splits === 1 ? 0 : splits * weightWords(shape);

@@ -4,7 +4,7 @@
 import { padded, spread, type DeviceTraits, type Dispatch, type Variant } from '../op.js';
 import { workgroupsOf } from './plain.js';
 import { outputSize, type Conv2dShape } from './shape.js';
-import { TILE_PIXELS_PER_LANE, tileConstants, tilesOf } from './subgroup.js';
+import { hasLanes, preferred, TILE_PIXELS_PER_LANE, tileConstants, tilesOf } from './subgroup.js';
 
 const POINTS = 16;
 /** vec4f between planes beyond their contents: else planes a power of two apart would fall into the same cache lines. */
@@ -66,7 +66,7 @@ function layer(shape: Conv2dShape, backward: boolean): Layer {
 
 function usable(shape: Conv2dShape, device: DeviceTraits, backward: boolean): boolean {
   const { kernel, stride, groups, channels, filters } = shape;
-  const fits = kernel.every((k) => k === 3) && stride.every((s) => s === 1) && groups === 1 && device.subgroupSize === 8;
+  const fits = kernel.every((k) => k === 3) && stride.every((s) => s === 1) && groups === 1 && hasLanes(device);
   if (!fits || Math.min(channels, filters) < LEAST_CHANNELS) return false;
   const { result, tilesPerImage, scratchWords } = layer(shape, backward);
   const saving = (9 * result[0] * result[1]) / (POINTS * tilesPerImage[0] * tilesPerImage[1]);
@@ -120,6 +120,7 @@ function pieceOf(shape: Conv2dShape, device: DeviceTraits, backward: boolean, wh
 const variant = (backward: boolean): Variant<Conv2dShape> => ({
   name: 'winograd',
   usable: (shape, device) => usable(shape, device, backward),
+  preferred,
   scratchWords: (shape) => layer(shape, backward).scratchWords,
   dispatches: (shape, device) => dispatches(shape, device, backward),
 });
