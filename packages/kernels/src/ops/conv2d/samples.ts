@@ -15,9 +15,9 @@ const base: Conv2dShape = {
   bias: false,
 };
 
-/** First layers on grey images, one for each number of rows a register tile can have. */
+/** First layers on grey images, one for each number of rows a register tile can have, and one of more filters than any subgroup has lanes. */
 const oneChannel = (kernel: number, stride: number): Conv2dShape[] =>
-  [6, 16, 32].map((filters) => {
+  [6, 16, 32, 40].map((filters) => {
     const [before, after] = [Math.floor(kernel / 2), Math.floor((kernel - 1) / 2)];
     const window = { kernel: [kernel, kernel], stride: [stride, stride], padding: [before, before, after, after] } as const;
     return { ...base, ...window, batch: 1, channels: 1, filters, height: 6, width: 10, bias: filters === 6 };
