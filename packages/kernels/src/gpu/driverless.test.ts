@@ -40,9 +40,9 @@ const cases = allOps.flatMap((op) =>
 
 it('finds such variants', () => expect(cases.map(([name]) => name)).toContain('conv2d/forward.matrix.wgsl'));
 
-it.each(cases)('%s is valid', async (_, { wgsl, constants }) => {
+it.each(cases)('%s is valid', async (_, dispatch) => {
   device.pushErrorScope('validation');
-  const module = device.createShaderModule({ code: fitted(loadWgsl(wgsl, constants)) });
+  const module = device.createShaderModule({ code: fitted(loadWgsl(dispatch)) });
   const [{ messages }] = await Promise.all([module.getCompilationInfo(), device.popErrorScope()]);
   expect(messages.map(({ lineNum, message }) => `line ${lineNum}: ${message}`)).toEqual([]);
   await device.createComputePipelineAsync({ layout: 'auto', compute: { module, entryPoint: 'main' } });
