@@ -8,13 +8,15 @@ import { smallSpec, writeIdx } from './testing/data.js';
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let data: string[];
 const path = (...names: string[]): string => folder.path(...names);
-const train = (name: string): string[] => [
-  ...['train', path('small.json'), ...data, '--epochs', '3', '--batch', '20', '--out', path(`${name}.safetensors`)],
-];
-const compress = (run: string): string[] => [
-  ...['compress', path('full.safetensors'), ...data, '--updates', '1', '--rollouts', '2', '--epochs', '1', '--final-epochs', '2'],
-  ...['--subset', '80', '--validation', '60', '--batch', '20', '--learning-rate', '0.005', '--run', path(run)],
-];
+const short = ['--updates', '1', '--rollouts', '2', '--epochs', '1', '--final-epochs', '2', '--subset', '80', '--validation', '60'];
+const train = (name: string): string[] => {
+  const out = path(`${name}.safetensors`);
+  return ['train', path('small.json'), ...data, '--epochs', '3', '--batch', '20', '--out', out];
+};
+const compress = (run: string): string[] => {
+  const rates = ['--batch', '20', '--learning-rate', '0.005'];
+  return ['compress', path('full.safetensors'), ...data, ...short, ...rates, '--run', path(run)];
+};
 const mixed = ['--precision', 'mixed'];
 
 beforeAll(async () => {

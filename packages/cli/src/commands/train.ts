@@ -123,7 +123,7 @@ async function trainAndSave(context: Context, values: Values, dataset: Dataset, 
   const indices = divide(dataset.train, values).train;
   checkBatch(values.batch, indices.length);
   const gpu = await context.openGpu(values.adapter);
-  gpu.requirePrecision(values.precision);
+  context.checkPrecision(gpu, values.precision);
   const preprocessing: Preprocessing = source.preprocessing ?? { mean: dataset.mean, std: dataset.std };
   const parameters = await Parameters.create(gpu, spec, source.weights ?? initialWeights(spec, values.seed));
   context.output.note(
