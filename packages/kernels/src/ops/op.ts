@@ -63,7 +63,7 @@ export interface Variant<S> {
   preferred?(shape: S, device: DeviceTraits): boolean;
   /** Rounds its operands to f16: what mixed precision takes, first of all. */
   readonly roundsOperands?: true;
-  /** A device feature that it needs and the reference adapter lacks, where it is only validated. */
+  /** A device feature that it needs and that adapters may lack; there it is only validated. */
   readonly needs?: string;
   /** In place of the pass's, where it computes with fewer bits. */
   readonly tolerance?: number;

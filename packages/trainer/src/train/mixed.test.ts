@@ -1,6 +1,6 @@
 // Training in mixed precision: as good as in f32, overflows are skipped, and nothing but the device decides about them.
 import { afterAll, describe, expect, it } from 'vitest';
-import { AdapterError, compileOpSet, openDevice } from '@n2n/kernels';
+import { AdapterError, compileOpSet, openDevice, type Gpu } from '@n2n/kernels';
 import { zooSpec } from '../network/index.js';
 import { Parameters, TrainingPlan } from '../plan/index.js';
 import { patterns } from '../testing/patterns.js';
@@ -38,6 +38,8 @@ const settings: TrainingOptions = {
   precision: 'mixed',
 };
 
+const planOptions = { objective: settings.objective, optimiser: settings.optimiser, seed: 1, steps: 1 };
+
 type Weights = Map<string, Float32Array>;
 
 async function trained(options: Partial<TrainingOptions>): Promise<{ result: TrainingResult; weights: Weights; accuracy: number }> {
@@ -61,8 +63,7 @@ it('is refused on an adapter without shader-f16', async () => {
 describe.skipIf(!gpu.traits.f16)('training in mixed precision', () => {
   it('rounds the operands of all passes of convolutions and linear layers, and of these alone', async () => {
     const parameters = await Parameters.create(gpu, spec, initialWeights(spec, 'a'));
-    const options = { objective: settings.objective, optimiser: settings.optimiser, seed: 1, steps: 1 };
-    const plan = await TrainingPlan.create(gpu, parameters, feed, { ...options, lossScaling: defaultLossScaling });
+    const plan = await TrainingPlan.create(gpu, parameters, feed, { ...planOptions, lossScaling: defaultLossScaling });
     const kinds = plan.recording.steps.map(({ call }) => `${call.op.name} ${call.pass}: ${call.variant}`);
     const rounded = kinds.filter((kind) => /: (half|matrix)$/.test(kind)).map((kind) => kind.replace(/:.*/, ''));
     const products = ['conv2d', 'linear'].flatMap((op) => ['forward', 'input-gradient', 'weight-gradient'].map((pass) => `${op} ${pass}`));
@@ -132,6 +133,34 @@ describe.skipIf(!gpu.traits.f16)('training in mixed precision', () => {
     const alone = await trained({ lossScaling });
     expect(await students[1]!.read()).toEqual(alone.weights);
     expect((results[1] as TrainingResult).lossScale).toEqual(alone.result.lossScale);
+  });
+
+  it('checks and updates parameters that no one binding holds as it does those that one holds', async () => {
+    const narrow = await openDevice();
+    const most = 80 * 1024; // of 97 KiB of parameters
+    const limits = new Proxy(narrow.limits, {
+      get: (target, name) =>
+        name === 'maxStorageBufferBindingSize' ? most : (target as unknown as Record<string | symbol, unknown>)[name],
+    });
+    Object.defineProperty(narrow, 'limits', { value: limits });
+    const trainedOn = async (device: Gpu): Promise<{ weights: Weights; result: TrainingResult }> => {
+      const there = await DeviceImages.create(device, patterns(24, 4, 1, 12), spec.input);
+      const theirs = await Feed.create(device, there, { batch: 4, steps: 6, preprocessing });
+      const parameters = await Parameters.create(device, spec, initialWeights(spec, 'a'));
+      expect(parameters.trainedWords * 4).toBeGreaterThan(most);
+      const options = { epochs: 4, indices: indices.subarray(0, 24), lossScaling: { start: 2 ** 30 } };
+      const result = await train(device, parameters, theirs, { ...settings, ...options });
+      const plan = await TrainingPlan.create(device, parameters, theirs, { ...planOptions, lossScaling: defaultLossScaling });
+      const checks = new Set(plan.recording.steps.map(({ call }) => call).filter(({ pass }) => pass === 'check'));
+      const checked = [...checks].reduce((sum, { shape }) => sum + (shape as { size: number }).size, 0);
+      expect(checked).toBe(parameters.trainedWords);
+      return { weights: await parameters.read(), result };
+    };
+    const [parts, whole] = [await trainedOn(narrow), await trainedOn(gpu)];
+    narrow.close();
+    expect(parts.result.lossScale!.skippedSteps).toBeGreaterThan(0);
+    expect(parts.result.lossScale).toEqual(whole.result.lossScale);
+    expect(parts.weights).toEqual(whole.weights);
   });
 
   it('compiles nothing once the op set is compiled for it', async () => {
