@@ -10,12 +10,14 @@ import {
   type Measurement,
   type MeasureOptions,
   type NamedCase,
+  type Precision,
   type Profile,
   type ProfileOptions,
   type Recording,
   type Roof,
 } from '@n2n/kernels';
 import {
+  defaultLossScaling,
   defaultSgd,
   DeviceImages,
   EvaluationPlan,
@@ -33,9 +35,11 @@ import { zooNames, zooSpec, type NetworkSpec } from '@n2n/trainer/network';
 type Kind = 'step' | 'eval';
 
 export interface StepCase extends NamedCase {
-  /** `step/mnist-cnn/64`: what / network / batch. */
+  /** `step/mnist-cnn/64`: what / network / batch; in mixed precision with `/mixed` behind. */
   readonly name: string;
   readonly kind: Kind;
+  /** Of a training step; f32 unless told. */
+  readonly precision?: Precision;
   readonly network: string;
   readonly batch: number;
   readonly channels: number;
@@ -127,6 +131,7 @@ export async function prepareStep(gpu: Gpu, stepOf: StepCase, data: StepData, op
           optimiser: { ...defaultSgd, ...optimiser, learningRate },
           seed: 1,
           steps: 1,
+          lossScaling: stepOf.precision === 'mixed' ? defaultLossScaling : undefined,
         });
   if (plan instanceof TrainingPlan) gpu.write(plan.schedule, new Float32Array([learningRate, 0, 0, 0]));
   feed.setOrder(plainOrder(Uint32Array.from({ length: batch }, (_, i) => i)));
@@ -151,10 +156,20 @@ export async function prepareStep(gpu: Gpu, stepOf: StepCase, data: StepData, op
   };
 }
 
-export interface StepBenchOptions extends MeasureOptions {
+interface ChoiceOptions {
   /** Only the cases whose name contains this. */
   readonly filter?: string;
+  /** Of training steps; evaluations are f32. */
+  readonly precision?: Precision;
 }
+
+/** Throws RangeError when the filter matches nothing. */
+const chosenCases = ({ filter = '', precision = 'f32' }: ChoiceOptions, { adapter }: Gpu): StepCase[] =>
+  chooseCases(stepCases, filter, adapter.software).map((one) =>
+    precision === 'f32' || one.kind === 'eval' ? one : { ...one, precision, name: `${one.name}/${precision}` },
+  );
+
+export interface StepBenchOptions extends MeasureOptions, ChoiceOptions {}
 
 export interface StepMeasurement extends Measurement {
   readonly memory: StepMemory;
@@ -162,7 +177,7 @@ export interface StepMeasurement extends Measurement {
 
 /** Measures training steps and evaluations in turns. Throws RangeError when the filter matches nothing. */
 export async function runStepBench(gpu: Gpu, options: StepBenchOptions = {}): Promise<StepMeasurement[]> {
-  const chosen = chooseCases(stepCases, options.filter ?? '', gpu.adapter.software);
+  const chosen = chosenCases(options, gpu);
   const prepared: PreparedStep[] = [];
   try {
     for (const one of chosen) {
@@ -187,15 +202,14 @@ export interface StepProfile {
   readonly roof: Roof;
 }
 
-export interface StepProfileOptions extends Omit<ProfileOptions, 'onProgress'> {
-  readonly filter?: string;
+export interface StepProfileOptions extends Omit<ProfileOptions, 'onProgress'>, ChoiceOptions {
   readonly onProgress?: (progress: { readonly done: number; readonly total: number; readonly name: string }) => void;
 }
 
 /** Device time of every pass of the chosen steps, one step after the other. Throws RangeError when the filter matches nothing. */
 export async function profileSteps(gpu: Gpu, options: StepProfileOptions = {}): Promise<StepProfile[]> {
-  const { filter = '', onProgress, ...rest } = options;
-  const chosen = chooseCases(stepCases, filter, gpu.adapter.software);
+  const { filter: _, precision: _precision, onProgress, ...rest } = options;
+  const chosen = chosenCases(options, gpu);
   const profiles: StepProfile[] = [];
   for (const [index, one] of chosen.entries()) {
     const prepared = await prepareStep(gpu, one, stepData(one));

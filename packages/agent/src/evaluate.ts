@@ -22,6 +22,8 @@ export interface Outcome {
   /** Steps trained, where they are not the same for all, and what earlier measurements on the way showed. */
   readonly steps?: number;
   readonly rungs?: readonly { readonly steps: number; readonly accuracy: number }[];
+  /** In mixed precision: steps that changed nothing, as their gradients overflowed. */
+  readonly skippedSteps?: number;
 }
 
 /** Trains the candidates (each from a seed that follows from its hash alone) and returns outcomes in the same order. */

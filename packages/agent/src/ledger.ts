@@ -37,6 +37,7 @@ export interface OutcomeEvent extends JournalEvent, Measures {
   /** Of a student judged by successive halving: steps trained, and the accuracy at each rung. */
   readonly steps?: number;
   readonly rungs?: Outcome['rungs'];
+  readonly skippedSteps?: Outcome['skippedSteps'];
 }
 
 /** One rollout of an update. `hash` is null for a degenerate student, and then `reason` says why it is one. */
@@ -169,7 +170,7 @@ export class Ledger {
   }
 
   #finish(event: OutcomeEvent): void {
-    const { type: _, hash, spec, loss, steps: _steps, rungs: _rungs, ...measures } = event;
+    const { type: _, hash, spec, loss, steps: _steps, rungs: _rungs, skippedSteps: _skippedSteps, ...measures } = event;
     const merit = unconstrainedReward(measures, this.teacher);
     const student = { hash, spec, measures, loss, merit, violation: violation(this.limits, measures) };
     this.#finished.set(hash, student);

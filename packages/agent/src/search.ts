@@ -264,9 +264,10 @@ class Search {
       const outcome = byHash.get(hash) ?? this.#ahead.get(hash)!;
       const loss = outcome.loss !== null && Number.isFinite(outcome.loss) ? outcome.loss : null;
       const measures = { ...architectureMeasures(spec), accuracy: outcome.accuracy, ...latencies(outcome, this.options) };
-      const { steps, rungs = [] } = outcome;
+      const { steps, rungs = [], skippedSteps } = outcome;
+      const skipped = skippedSteps === undefined ? {} : { skippedSteps };
       const halving = rungs.length === 0 || steps === undefined ? {} : { steps, rungs };
-      await this.#write({ type: 'outcome', hash, loss, ...measures, ...halving, spec }, byHash.get(hash)?.seconds);
+      await this.#write({ type: 'outcome', hash, loss, ...measures, ...halving, ...skipped, spec }, byHash.get(hash)?.seconds);
     }
   }
 

@@ -181,6 +181,25 @@ describe('measurement', () => {
     expect(document['run']).toMatchObject({ versions: { webgpu: '0.6.2' }, machine: { cores: expect.any(Number) } });
   });
 
+  it('measures steps in mixed precision under a name of their own', async () => {
+    const document = await n2nJson([
+      'bench',
+      'step',
+      '--filter',
+      'mnist-cnn/64',
+      '--precision',
+      'mixed',
+      '--profile',
+      ...quick,
+      '--repetitions',
+      '1',
+    ]);
+    const [step, ...others] = document['results'] as { name: string; profile: { passes: { label: string; variant: string }[] } }[];
+    expect(others).toEqual([]);
+    expect(step!.name).toBe('step/mnist-cnn/64/mixed');
+    expect(step!.profile.passes.find(({ label }) => label === 'conv2 weight-gradient')!.variant).toMatch(/^(half|matrix)$/);
+  });
+
   it('measures kernels with the roof whatever the filter, and says what to doubt', async () => {
     const { code, stdout, stderr } = await n2n(['bench', 'all', '--filter', 'gemm/512', '--noise-limit', '0', ...quick, '--json']);
     expect(code).toBe(0);

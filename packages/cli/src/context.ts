@@ -1,5 +1,5 @@
 // What a command gets from the process it runs in: streams, environment, the stop signal and the device.
-import { openDevice, type Choices, type Gpu, type OpenOptions } from '@n2n/kernels';
+import { openDevice, type Choices, type Gpu, type OpenOptions, type Precision } from '@n2n/kernels';
 import { adapterRecord } from './output/adapter.js';
 import { Output, type OutputOptions, type Streams } from './output/output.js';
 import { readTuning, tuningFolder, tuningPath, type Tuning } from './tuning/store.js';
@@ -47,6 +47,14 @@ export class Context {
     this.#tuning = path === undefined ? undefined : await readTuning(path, adapterRecord(found), (line) => this.output.note(line));
     this.#gpu.choices = choices ?? this.#tuning?.choices ?? {};
     return this.#gpu;
+  }
+
+  /** Before training on `gpu`. Throws AdapterError where it cannot train so; says where it can, but slowly. */
+  checkPrecision(gpu: Gpu, precision: Precision): void {
+    gpu.requirePrecision(precision);
+    if (precision === 'mixed' && gpu.adapter.software) {
+      this.output.note('mixed precision is for GPUs: on a software adapter like this one it is many times slower than f32');
+    }
   }
 
   /** What `n2n tune` found for the opened adapter, its driver and this version, if it ran. */

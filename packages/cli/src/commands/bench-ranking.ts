@@ -77,7 +77,7 @@ export const benchRankingCommand = defineCommand({
       constraints,
     });
     const gpu = await context.openGpu(values.adapter);
-    await compileOpSet(gpu);
+    await compileOpSet(gpu, values.precision);
     const { cheap, full, accuracy } = await judgeTwice(context, gpu, values, dataset, model, students);
     const teacher = { params: parameterCount(model.spec), accuracy };
     const results = students.map(({ hash, spec }, i) => {

@@ -6,6 +6,7 @@ import type { Context } from '../context.js';
 import { UsageError } from '../errors.js';
 import { adapterName, adapterRecord } from '../output/adapter.js';
 import { toggle } from '../settings/kinds.js';
+import { precision } from '../settings/settings.js';
 import { profileTables, resultTable } from './bench-report.js';
 import { resultsFolder, saveResults, type BenchDocument } from './bench-results.js';
 import { checkFilter, measureOptions, measuring, warnOfNoise } from './bench-settings.js';
@@ -30,6 +31,7 @@ export const benchStepCommand = defineCommand({
   about: 'speed of whole training and evaluation steps',
   settings: {
     ...measuring,
+    precision,
     profile: toggle(
       { flags: '--profile', about: "device time of each of a step's passes, ops and kernels, beside the machine's limits" },
       false,
@@ -44,12 +46,14 @@ export const benchStepCommand = defineCommand({
     if (values.profile && !hasTimestamps(gpu)) {
       throw new UsageError(`--profile needs timestamp queries, which ${adapterName(found)} does not offer; measure without it`);
     }
-    const results = await runStepBench(gpu, measureOptions(context, values));
+    context.checkPrecision(gpu, values.precision);
+    const results = await runStepBench(gpu, { ...measureOptions(context, values), precision: values.precision });
     if (!values.profile) report(context, { adapter: found, run, results });
     else {
       const progress = context.output.progress('profiling', 'replays');
       const profiles = await profileSteps(gpu, {
         filter: values.filter,
+        precision: values.precision,
         repetitions: values.repetitions,
         signal: context.signal,
         onProgress: ({ done, total, name }) => progress.update(done, total, name),

@@ -42,6 +42,7 @@ export const compressCommand = defineCommand({
       return;
     }
     const gpu = await context.openGpu(values.adapter);
+    context.checkPrecision(gpu, values.precision);
     const content = await teacherFile(context, gpu, teacherPath, teacher, dataset, configuration, values);
     const begin = async (path: string, options: Configuration, device: Gpu): Promise<Result> => {
       const created = await createRun(path, 'compress', options, dataset, device, { teacher: content, transfer });

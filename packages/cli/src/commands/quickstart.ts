@@ -70,6 +70,7 @@ export const quickstartCommand = defineCommand({
       return;
     }
     const gpu = await context.openGpu(values.adapter);
+    context.checkPrecision(gpu, values.precision);
     const created = await createRun(folder, 'quickstart', configuration, dataset, gpu, { transfer });
     context.output.note(`run directory ${created.folder}`);
     report(context, await carryOut(context, created, dataset, gpu, true));

@@ -9,7 +9,7 @@ import type { Context } from '../context.js';
 import { InterruptedError, RunInUseError, UsageError } from '../errors.js';
 import { adapterRecord } from '../output/adapter.js';
 import { printConfiguration } from '../output/configuration.js';
-import { count, duration, magnitude, percent } from '../output/format.js';
+import { count, duration, magnitude, percent, skipped } from '../output/format.js';
 import type { Resolved } from '../settings/setting.js';
 import * as settings from '../settings/settings.js';
 import { openData } from '../sources/data.js';
@@ -29,6 +29,7 @@ const {
   learningRate,
   optimiser,
   schedule,
+  precision,
   momentum,
   weightDecay,
   cropPadding,
@@ -51,6 +52,7 @@ const trainSettings = {
   learningRate,
   optimiser,
   schedule,
+  precision,
   momentum,
   weightDecay,
   cropPadding,
@@ -121,6 +123,7 @@ async function trainAndSave(context: Context, values: Values, dataset: Dataset, 
   const indices = divide(dataset.train, values).train;
   checkBatch(values.batch, indices.length);
   const gpu = await context.openGpu(values.adapter);
+  context.checkPrecision(gpu, values.precision);
   const preprocessing: Preprocessing = source.preprocessing ?? { mean: dataset.mean, std: dataset.std };
   const parameters = await Parameters.create(gpu, spec, source.weights ?? initialWeights(spec, values.seed));
   context.output.note(
@@ -155,6 +158,7 @@ async function trainAndSave(context: Context, values: Values, dataset: Dataset, 
           indices,
           seed: values.seed,
           views: augmentation === undefined ? 0 : Infinity,
+          precision: values.precision,
           batch: values.batch,
           preprocessing,
           augmentation,
@@ -183,6 +187,8 @@ async function trainAndSave(context: Context, values: Values, dataset: Dataset, 
     loss: test.loss,
     samples: test.samples,
     epochs: training.epochs,
+    precision: values.precision,
+    lossScale: training.lossScale ?? null,
     samplesPerSecond: samples / trainingSeconds,
     elapsedSeconds: (performance.now() - started) / 1000,
     pipelinesCompiled: gpu.statistics.pipelinesCompiled,
@@ -193,6 +199,6 @@ async function trainAndSave(context: Context, values: Values, dataset: Dataset, 
     document,
     () =>
       `${spec.name} on ${dataset.name}: test accuracy ${percent(test.accuracy)}, ${count(document.params)} parameters, ` +
-      `${magnitude(document.samplesPerSecond)} samples/s, ${duration(document.elapsedSeconds)}\nsaved as ${out}\n`,
+      `${magnitude(document.samplesPerSecond)} samples/s, ${duration(document.elapsedSeconds)}\n${skipped(training.lossScale?.skippedSteps ?? null)}saved as ${out}\n`,
   );
 }

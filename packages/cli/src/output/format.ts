@@ -50,3 +50,7 @@ export function milliseconds(value: number): string {
 export function times(ratio: number): string {
   return `${ratio >= 100 ? ratio.toFixed(0) : ratio.toPrecision(3)}x`;
 }
+
+/** A line on the steps that mixed precision skipped; empty without any, and in f32, where there is null. */
+export const skipped = (steps: number | null): string =>
+  steps === null || steps === 0 ? '' : `${count(steps)} steps were skipped, as their gradients overflowed in mixed precision\n`;

@@ -54,6 +54,8 @@ const configurationSchema = z.object({
   learningRate: z.number(),
   weightDecay: z.number(),
   schedule: z.enum(['constant', 'step', 'cosine', 'one-cycle']),
+  /** Of all training; f32 in runs from before there was a choice. */
+  precision: z.enum(['f32', 'mixed']).optional(),
   /** Where students' weights start, candidates and the best one. */
   init: z.enum(['inherit', 'random']),
   cohort: z.int(),

@@ -75,6 +75,14 @@ export const schedule = choice(
   ['constant', 'step', 'cosine', 'one-cycle'],
   'one-cycle',
 );
+export const precision = choice(
+  {
+    flags: '--precision <name>',
+    about: 'of training: f32, or mixed, where products are of 16-bit floats and losses scaled; needs an adapter with shader-f16',
+  },
+  ['f32', 'mixed'],
+  'f32',
+);
 export const momentum = decimal({ flags: '--momentum <x>', about: "sgd's momentum" }, { least: 0, most: 0.9999 }, 0.9);
 export const weightDecay = decimal({ flags: '--weight-decay <x>', about: 'L2 penalty' }, { least: 0, most: 10 }, 5e-4);
 export const cropPadding = integer({ flags: '--crop-padding <n>', about: 'augmentation: random crop with a border of n pixels' }, 0, 0, 64);
@@ -118,6 +126,7 @@ export const search = {
   learningRate: { ...learningRate, about: "candidates' learning rate (Adam)", fallback: COMPRESS.learningRate },
   weightDecay: { ...weightDecay, about: "candidates' L2 penalty", fallback: COMPRESS.weightDecay },
   schedule: { ...schedule, about: "candidates' learning rate over time: constant, step, cosine, one-cycle", fallback: COMPRESS.schedule },
+  precision,
   init: choice(
     { flags: '--init <name>', about: "students' first weights: inherit (the teacher's, channels of largest L1 norm) or random" },
     ['inherit', 'random'],

@@ -73,7 +73,7 @@ async function randomSearch(context: Context, gpu: Gpu, run: Run, material: Mate
     constraints,
   });
   context.output.note(`baseline: random search, ${count(drawn.length)} candidates`);
-  await compileOpSet(gpu);
+  await compileOpSet(gpu, run.record.configuration.precision);
   const progress = context.output.progress('baseline', 'candidates');
   const settings = candidateSettings(run.record.configuration, material);
   const outcomes = await judgeCandidates(context, gpu, material, settings, drawn, {

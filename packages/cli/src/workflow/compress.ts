@@ -87,9 +87,9 @@ async function withRetries(context: Context, run: Run, dataset: Dataset, first: 
 /** `started`: when the work on the run began, by performance.now(). */
 async function attemptRun(context: Context, run: Run, dataset: Dataset, gpu: Gpu, started: number): Promise<Result> {
   const searched = await withImages(gpu, dataset.train, dataset, (images) => searchAndTrain(context, gpu, run, dataset, images));
-  const { model, student, search, teacherValidation, studentValidation } = searched;
+  const { model, student, search, teacherValidation, studentValidation, skippedSteps } = searched;
   context.output.note(`measuring on the ${dataset.test.count} test images`);
-  const { seed, data, constraint } = run.record.configuration;
+  const { seed, data, constraint, precision = 'f32' } = run.record.configuration;
   const batch = batchAsked(constraint.map(parseConstraint), model.spec);
   const networks: Finished[] = [
     { model, path: run.path('teacher.safetensors'), accuracy: teacherValidation },
@@ -101,6 +101,8 @@ async function attemptRun(context: Context, run: Run, dataset: Dataset, gpu: Gpu
     run: run.folder,
     seed,
     data,
+    precision,
+    skippedSteps,
     ...figures,
     compression: figures.teacher.params / figures.student.params,
     accuracyDropPoints: 100 * (figures.teacher.accuracy - figures.student.accuracy),
@@ -125,6 +127,7 @@ interface Searched {
   /** Fractions of the validation images. */
   readonly teacherValidation: number;
   readonly studentValidation: number;
+  readonly skippedSteps: number | null;
 }
 
 /** Everything that needs the training images. */
@@ -150,6 +153,7 @@ async function searchAndTrain(context: Context, gpu: Gpu, run: Run, dataset: Dat
       search,
       teacherValidation: material.accuracy,
       studentValidation: trained.accuracy,
+      skippedSteps: trained.skippedSteps,
     };
   });
 }

@@ -11,7 +11,7 @@ import {
   type Verdict,
 } from '@n2n/agent';
 import { z } from 'zod';
-import { bytes, count, duration, magnitude, milliseconds, percent, times } from '../output/format.js';
+import { bytes, count, duration, magnitude, milliseconds, percent, skipped, times } from '../output/format.js';
 import { table } from '../output/table.js';
 
 const networkSchema = z.object({
@@ -50,6 +50,10 @@ export const resultSchema = z.object({
   run: z.string(),
   seed: z.number(),
   data: z.string(),
+  /** Of all training. Runs from before there was a choice have neither of these. */
+  precision: z.enum(['f32', 'mixed']).default('f32'),
+  /** Steps of the student's final training that were skipped, as their gradients overflowed; null in f32. */
+  skippedSteps: z.number().nullable().default(null),
   teacher: networkSchema,
   student: networkSchema,
   /** Parameters of the teacher over parameters of the student. */
@@ -205,6 +209,7 @@ export function readableResult(result: Result): string {
   return (
     `${table(columns, rows)}\n${readablePareto(result.pareto)}` +
     `${count(result.candidates)} candidates trained in ${duration(result.elapsedSeconds)}, all of it in ${result.run}\n` +
+    skipped(result.skippedSteps) +
     (missed.length === 0 ? '' : `not reached: ${missed.join(', ')}\n`) +
     (result.controls.length === 0 ? '' : `\n${readableControls(result)}`) +
     `\nnext:\n  n2n inspect ${file?.path}\n  n2n eval ${file?.path} --data ${result.data}\n` +

@@ -40,7 +40,7 @@ import { policiesOf } from './transfer.js';
 /** What the training of a candidate depends on besides the material. */
 export type CandidateOptions = Pick<
   Configuration,
-  'learningRate' | 'weightDecay' | 'schedule' | 'epochs' | 'batch' | 'views' | 'seed' | 'cohort' | 'halving' | 'init'
+  'learningRate' | 'weightDecay' | 'schedule' | 'epochs' | 'batch' | 'views' | 'seed' | 'precision' | 'cohort' | 'halving' | 'init'
 >;
 
 export interface SearchOutcome extends SearchResult {
@@ -52,7 +52,7 @@ export interface SearchOutcome extends SearchResult {
 /** Runs or continues the run's search. */
 export async function searchStudents(context: Context, gpu: Gpu, run: Run, material: Material): Promise<SearchOutcome> {
   // So that no architecture of the search has anything left to compile.
-  await compileOpSet(gpu);
+  await compileOpSet(gpu, run.record.configuration.precision);
   const trainer = await openTrainer(gpu, material, candidateSettings(run.record.configuration, material));
   try {
     const journal = await openJournal(run.path('journal.jsonl'));
@@ -179,7 +179,7 @@ export function candidateSettings(
   configuration: CandidateOptions,
   { model, augmentation }: Pick<Material, 'model' | 'augmentation'>,
 ): CandidateSettings {
-  const { learningRate, weightDecay, schedule, epochs, batch, views, seed, cohort, halving, init } = configuration;
+  const { learningRate, weightDecay, schedule, epochs, batch, views, seed, precision, cohort, halving, init } = configuration;
   return {
     objective: { mse: { weight: 1 } },
     optimiser: { ...paperAdam, learningRate, weightDecay },
@@ -188,6 +188,7 @@ export function candidateSettings(
     batch,
     views,
     seed,
+    precision,
     cohort,
     halving,
     preprocessing: model.preprocessing,

@@ -43,6 +43,8 @@ export function finalTraining({
 export interface TrainedStudent {
   readonly model: Model;
   readonly accuracy: number;
+  /** Steps of its training that mixed precision skipped; null in f32. */
+  readonly skippedSteps: number | null;
 }
 
 /**
@@ -67,10 +69,10 @@ export async function trainStudent(
   const trained = [];
   for (const [i, candidate] of finalists.entries()) {
     const { spec } = candidate;
-    const { weights, accuracy } = outcomes[i]!;
+    const { weights, accuracy, skippedSteps = null } = outcomes[i]!;
     if (weights === undefined) continue;
     const measures = await measuresOf(gpu, material, constraints, spec, accuracy);
-    trained.push({ spec, weights, accuracy, violation: violation(limits, measures), merit: score(candidate, accuracy) });
+    trained.push({ spec, weights, accuracy, skippedSteps, violation: violation(limits, measures), merit: score(candidate, accuracy) });
   }
   const [first, ...others] = trained;
   if (first === undefined)
@@ -84,7 +86,7 @@ export async function trainStudent(
   };
   const spec: NetworkSpec = { ...best.spec, name: `${material.model.spec.name}-student` };
   await saveModel(path, { spec, weights: best.weights, preprocessing: material.model.preprocessing, training });
-  return { model: await reload(path, best.weights), accuracy: best.accuracy };
+  return { model: await reload(path, best.weights), accuracy: best.accuracy, skippedSteps: best.skippedSteps };
 }
 
 async function trainFully(

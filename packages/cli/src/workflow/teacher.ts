@@ -50,7 +50,7 @@ async function trainTeacher(
   indices: Uint32Array,
 ): Promise<void> {
   const { spec } = await openNetwork(recipe.arch, dataset);
-  const { seed } = run.record.configuration;
+  const { seed, precision = 'f32' } = run.record.configuration;
   const preprocessing = { mean: dataset.mean, std: dataset.std };
   context.output.note(
     `teacher: training ${spec.name} (${count(parameterCount(spec))} parameters) on ${count(indices.length)} images, ${recipe.epochs} epochs`,
@@ -69,6 +69,7 @@ async function trainTeacher(
         indices,
         seed,
         views: 0,
+        precision,
         batch: recipe.batch,
         preprocessing,
       },

@@ -1,7 +1,7 @@
 // One device, opened with the adapter's own limits, that fails loudly: an uncaptured error or a loss poisons it, and every
 // later await throws instead of returning garbage.
 import { performance } from 'node:perf_hooks';
-import type { Choices, DeviceTraits } from '../ops/op.js';
+import type { Choices, DeviceTraits, Precision } from '../ops/op.js';
 import { AdapterError, DeviceLostError, DeviceMemoryError, DeviceUseError } from './errors.js';
 import { gpuInstance, wantedAdapter, type InstanceOptions } from './instance.js';
 import { PipelineCache } from './pipelines.js';
@@ -177,6 +177,15 @@ export class Gpu {
   check(): void {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#closed) throw new DeviceUseError('the device is closed');
+  }
+
+  /** Throws AdapterError where this adapter cannot compute with such a precision. */
+  requirePrecision(precision: Precision): void {
+    if (precision === 'f32' || this.traits.f16) return;
+    const { description, device } = this.adapter;
+    throw new AdapterError(
+      `mixed precision needs 16-bit floats in shaders (shader-f16), which ${description || device} does not offer; use f32, or another adapter`,
+    );
   }
 
   /** The alignment of slices in bytes: any slice starting at a multiple may be bound. */

@@ -46,9 +46,9 @@ it('finds such variants', () => {
   for (const name of ['matrix', 'subgroup', 'window', 'taps']) expect(found).toContain(`conv2d/forward.${name}.wgsl`);
 });
 
-it.each(cases)('%s is valid', async (_, { wgsl, constants }) => {
+it.each(cases)('%s is valid', async (_, dispatch) => {
   device.pushErrorScope('validation');
-  const module = device.createShaderModule({ code: fitted(loadWgsl(wgsl, constants)) });
+  const module = device.createShaderModule({ code: fitted(loadWgsl(dispatch)) });
   const [{ messages }] = await Promise.all([module.getCompilationInfo(), device.popErrorScope()]);
   expect(messages.map(({ lineNum, message }) => `line ${lineNum}: ${message}`)).toEqual([]);
   await device.createComputePipelineAsync({ layout: 'auto', compute: { module, entryPoint: 'main' } });

@@ -26,6 +26,7 @@ const KERNEL = `
 const TILE = 8u;
 const SLOPE: f32 = -0.01;
 const TILE_ROWS = 4;
+alias Word = vec4f;
 @group(0) @binding(0) var<storage, read_write> y: array<f32>;
 @compute @workgroup_size(1) fn main() { y[0] = SLOPE * f32(TILE) + f32(TILE_ROWS); }
 @compute @workgroup_size(1) fn other() { y[0] = 1.0; }
@@ -33,7 +34,7 @@ const TILE_ROWS = 4;
 
 describe('loadWgsl', () => {
   it('replaces declared constants by name and keeps their type', async () => {
-    const code = loadWgsl(await wgsl('constants.wgsl', KERNEL), { TILE: 16, SLOPE: 0.2 });
+    const code = loadWgsl({ wgsl: await wgsl('constants.wgsl', KERNEL), constants: { TILE: 16, SLOPE: 0.2 } });
     expect(code).toContain('\nconst TILE = 16u;');
     expect(code).toContain('const SLOPE: f32 = 0.2;');
     expect(code).toContain('const TILE_ROWS = 4;');
@@ -42,13 +43,21 @@ describe('loadWgsl', () => {
 
   it('throws on a name that is not declared, naming file and constant', async () => {
     const file = await wgsl('unknown.wgsl', KERNEL);
-    expect(() => loadWgsl(file, { TILES: 16 })).toThrow(/unknown\.wgsl declares no constant "TILES"/);
-    expect(() => loadWgsl(file, { TIL: 16 })).toThrow(DeviceUseError);
+    expect(() => loadWgsl({ wgsl: file, constants: { TILES: 16 } })).toThrow(/unknown\.wgsl declares no constant "TILES"/);
+    expect(() => loadWgsl({ wgsl: file, constants: { TIL: 16 } })).toThrow(DeviceUseError);
+    expect(() => loadWgsl({ wgsl: file, aliases: { Words: 'f32' } })).toThrow(/unknown\.wgsl declares no alias "Words"/);
+  });
+
+  it('replaces aliases, and enables f16 for those that need it without moving a line', async () => {
+    const file = await wgsl('aliases.wgsl', KERNEL);
+    expect(loadWgsl({ wgsl: file, aliases: { Word: 'vec4u' } })).toBe(KERNEL.replace('vec4f', 'vec4u'));
+    const code = loadWgsl({ wgsl: file, aliases: { Word: 'vec4h' } });
+    expect(code).toBe(`enable f16; ${KERNEL.replace('vec4f', 'vec4h')}`);
   });
 });
 
 describe('the pipeline cache', () => {
-  it('compiles a kernel once a file, entry point and set of constants', async () => {
+  it('compiles a kernel once a file, entry point and set of constants and aliases', async () => {
     const file = await wgsl('cached.wgsl', KERNEL);
     const before = gpu.statistics.pipelinesCompiled;
     const [first, again] = await Promise.all([gpu.pipelines.get({ wgsl: file }), gpu.pipelines.get({ wgsl: file })]);
@@ -57,7 +66,8 @@ describe('the pipeline cache', () => {
     expect(gpu.statistics.pipelinesCompiled).toBe(before + 1);
     await gpu.pipelines.get({ wgsl: file, entryPoint: 'other' });
     await gpu.pipelines.get({ wgsl: file, constants: { TILE: 16 } });
-    expect(gpu.statistics.pipelinesCompiled).toBe(before + 3);
+    await gpu.pipelines.get({ wgsl: file, aliases: { Word: 'vec4u' } });
+    expect(gpu.statistics.pipelinesCompiled).toBe(before + 4);
     expect(kernelLabel({ wgsl: file, entryPoint: 'other' })).toMatch(/\/cached:other$/);
   });
 

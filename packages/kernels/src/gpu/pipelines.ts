@@ -1,5 +1,5 @@
 // Pipelines, compiled once a process and kept: a new architecture finds every pipeline here. The key is the file, the entry
-// point and the constants, never a shape.
+// point, the constants and the aliases, never a shape.
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ export interface KernelSource {
   readonly wgsl: URL;
   readonly entryPoint?: string;
   readonly constants?: Readonly<Record<string, number>>;
+  readonly aliases?: Readonly<Record<string, string>>;
 }
 
 export interface Kernel {
@@ -30,7 +31,8 @@ export class PipelineCache {
   }
 
   get(source: KernelSource): Promise<Kernel> {
-    const key = `${source.wgsl.href} ${source.entryPoint ?? 'main'} ${JSON.stringify(source.constants ?? {})}`;
+    const { wgsl, entryPoint = 'main', constants = {}, aliases = {} } = source;
+    const key = `${wgsl.href} ${entryPoint} ${JSON.stringify([constants, aliases])}`;
     let kernel = this.#kernels.get(key);
     if (kernel === undefined) {
       kernel = this.#compile(source);
@@ -40,7 +42,7 @@ export class PipelineCache {
   }
 
   async #compile(source: KernelSource): Promise<Kernel> {
-    const code = loadWgsl(source.wgsl, source.constants);
+    const code = loadWgsl(source);
     const label = kernelLabel(source);
     this.#statistics.pipelinesCompiled += 1;
     this.#device.pushErrorScope('validation');
@@ -66,20 +68,25 @@ export class PipelineCache {
   }
 }
 
-/** `conv2d/forward.subgroup`: the op's folder and the file. */
+/** `conv2d/forward.subgroup`: the op's folder and the file; what its aliases became, if any. */
 export function kernelLabel(source: KernelSource): string {
   const parts = fileURLToPath(source.wgsl).split('/');
   const entry = source.entryPoint === undefined || source.entryPoint === 'main' ? '' : `:${source.entryPoint}`;
-  return `${parts.at(-2) ?? ''}/${basename(source.wgsl.pathname, '.wgsl')}${entry}`;
+  const types = Object.values(source.aliases ?? {}).map((type) => ` ${type}`);
+  return `${parts.at(-2) ?? ''}/${basename(source.wgsl.pathname, '.wgsl')}${entry}${types.join('')}`;
 }
 
 const files = new Map<string, string>();
 
+/** The types that need the extension `f16`. */
+const F16_TYPE = /^(f16|vec[234]h)$/;
+
 /**
- * The text of a `.wgsl` file with the given constants in place of the declared defaults. A constant must be declared at
- * module scope as `const NAME = 8u;` (or `8`, `0.5`, with or without a type); an unknown name throws.
+ * The text of a `.wgsl` file with the given constants and aliases in place of the declared defaults. A constant must be declared
+ * at module scope as `const NAME = 8u;` (or `8`, `0.5`, with or without a type), an alias as `alias NAME = vec4f;`; an unknown
+ * name throws. An alias of an f16 type enables the extension.
  */
-export function loadWgsl(file: URL, constants: Readonly<Record<string, number>> = {}): string {
+export function loadWgsl({ wgsl: file, constants = {}, aliases = {} }: KernelSource): string {
   let code = files.get(file.href);
   if (code === undefined) {
     code = readFileSync(file, 'utf8');
@@ -90,6 +97,13 @@ export function loadWgsl(file: URL, constants: Readonly<Record<string, number>> 
     if (!declaration.test(code)) throw new DeviceUseError(`${fileURLToPath(file)} declares no constant "${name}"`);
     code = code.replace(declaration, (_, head: string, suffix: string) => `${head}${value}${suffix};`);
   }
+  for (const [name, type] of Object.entries(aliases)) {
+    const declaration = new RegExp(`^(alias ${name} *= *)\\w+;`, 'm');
+    if (!declaration.test(code)) throw new DeviceUseError(`${fileURLToPath(file)} declares no alias "${name}"`);
+    code = code.replace(declaration, (_, head: string) => `${head}${type};`);
+  }
+  // On the first line, so that errors keep their line numbers.
+  if (Object.values(aliases).some((type) => F16_TYPE.test(type))) code = `enable f16; ${code}`;
   return code;
 }
 

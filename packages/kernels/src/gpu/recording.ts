@@ -1,5 +1,5 @@
 // A recording: dispatches resolved once to (pipeline, bind group, workgroups) and replayed as often as wanted.
-import { chooseVariant, type Dispatch, type Op } from '../ops/op.js';
+import { chooseVariant, type Dispatch, type Op, type Precision } from '../ops/op.js';
 import { Allocations } from './allocations.js';
 import type { Gpu, Slice } from './device.js';
 import { DeviceMemoryError, DeviceUseError } from './errors.js';
@@ -41,11 +41,15 @@ export interface RecordOptions {
 /** Collects the passes of a plan; `finish` compiles what is missing and returns the steps. */
 export class Recorder {
   readonly #gpu: Gpu;
+  readonly #precision: Precision;
   readonly #pending: Pending[] = [];
   #scratchWords = 0;
 
-  constructor(gpu: Gpu) {
+  /** Throws AdapterError where the adapter cannot compute with such a precision. */
+  constructor(gpu: Gpu, precision: Precision = 'f32') {
+    gpu.requirePrecision(precision);
     this.#gpu = gpu;
+    this.#precision = precision;
   }
 
   /**
@@ -54,7 +58,8 @@ export class Recorder {
    */
   add<S>(op: Op<S>, passName: string, shape: S, tensors: Readonly<Record<string, Slice>>, options: RecordOptions = {}): void {
     op.check(shape);
-    const variant = chooseVariant(op, passName, shape, this.#gpu.traits, { wanted: options.variant, choices: this.#gpu.choices });
+    const request = { wanted: options.variant, precision: this.#precision, choices: this.#gpu.choices };
+    const variant = chooseVariant(op, passName, shape, this.#gpu.traits, request);
     const bound: Record<string, Slice> = {};
     for (const declaration of op.passes[passName]?.tensors ?? []) {
       const slice = tensors[declaration.name];

@@ -18,6 +18,7 @@ import { logitMse } from './logitMse/index.js';
 import { softenedKl } from './softenedKl/index.js';
 import { sgd } from './sgd/index.js';
 import { adam } from './adam/index.js';
+import { lossScale } from './lossScale/index.js';
 import { clock } from './clock/index.js';
 import { rows } from './rows/index.js';
 import { gather } from './gather/index.js';
@@ -37,6 +38,7 @@ export const allOps: readonly Op<unknown>[] = [
   batchNormPool,
   sgd,
   adam,
+  lossScale,
   clock,
   rows,
   gather,
@@ -59,6 +61,7 @@ export * from './logitMse/index.js';
 export * from './softenedKl/index.js';
 export * from './sgd/index.js';
 export * from './adam/index.js';
+export * from './lossScale/index.js';
 export * from './clock/index.js';
 export * from './rows/index.js';
 export * from './gather/index.js';

@@ -43,6 +43,8 @@ export interface Dispatch {
   readonly entryPoint?: string;
   /** Values for `const NAME = ...;` declarations of the file. They make a different pipeline, so they never hold shapes. */
   readonly constants?: Readonly<Record<string, number>>;
+  /** Types for `alias NAME = ...;` declarations of the file, likewise. */
+  readonly aliases?: Readonly<Record<string, string>>;
   /** Storage bindings from @binding(1) on, by tensor name; `scratch` is the variant's scratch buffer. */
   readonly bind: readonly string[];
   /** The uniform struct at @binding(0), in order; a plain number is a u32 and `f32(x)` a float. Empty: no uniform. */
@@ -59,7 +61,9 @@ export interface Variant<S> {
   usable(shape: S, device: DeviceTraits): boolean;
   /** False where it can run but is never chosen unless asked for by name; true by default. */
   preferred?(shape: S, device: DeviceTraits): boolean;
-  /** A device feature that it needs and the reference adapter lacks, where it is only validated. */
+  /** Rounds its operands to f16: what mixed precision takes, first of all. */
+  readonly roundsOperands?: true;
+  /** A device feature that it needs and that adapters may lack; there it is only validated. */
   readonly needs?: string;
   /** In place of the pass's, where it computes with fewer bits. */
   readonly tolerance?: number;
@@ -150,9 +154,14 @@ export function spread(total: number, limit: number): readonly [number, number, 
 export const classKey = <S>({ name, tuning }: Op<S>, passName: string, shape: S): string | undefined =>
   tuning?.passes.includes(passName) === true ? `${name}/${passName}/${tuning.classOf(shape)}` : undefined;
 
+/** `mixed`: passes that have variants with operands rounded to f16 take those; sums, parameters and all other passes stay f32. */
+export type Precision = 'f32' | 'mixed';
+
 export interface VariantRequest {
   /** The variant to use, by name, preferred or not. */
   readonly wanted?: string | undefined;
+  /** f32 unless told. Shapes that no variant with rounded operands can run stay f32. */
+  readonly precision?: Precision | undefined;
   /** A tuner's choices: followed where the chosen variant can run the shape, else the order of preference holds. */
   readonly choices?: Choices;
 }
@@ -163,7 +172,7 @@ export function chooseVariant<S>(
   passName: string,
   shape: S,
   device: DeviceTraits,
-  { wanted, choices = {} }: VariantRequest = {},
+  { wanted, precision, choices = {} }: VariantRequest = {},
 ): Variant<S> {
   const pass = op.passes[passName];
   if (pass === undefined) throw new ShapeError(op.name, `has no pass "${passName}"; it has ${Object.keys(op.passes).join(', ')}`);
@@ -172,7 +181,9 @@ export function chooseVariant<S>(
   const byPreference = (): Variant<S> | undefined =>
     pass.variants.find((variant) => (variant.preferred?.(shape, device) ?? true) && variant.usable(shape, device));
   const tuned = (): Variant<S> | undefined => named(choices[classKey(op, passName, shape) ?? '']);
-  const variant = wanted === undefined ? (tuned() ?? byPreference()) : named(wanted);
+  const rounded = (): Variant<S> | undefined =>
+    precision === 'mixed' ? pass.variants.find((one) => one.roundsOperands === true && one.usable(shape, device)) : undefined;
+  const variant = wanted === undefined ? (rounded() ?? tuned() ?? byPreference()) : named(wanted);
   if (variant === undefined) {
     const names = wanted ?? pass.variants.map((v) => v.name).join(', ');
     throw new ShapeError(op.name, `no usable variant (${names}) of pass "${passName}" for ${JSON.stringify(shape)} on this adapter`);

@@ -3,7 +3,7 @@
 import type { Random } from '../testing/random.js';
 import { CLOCK_WORDS } from './clock/index.js';
 import { requirePositiveIntegers, requireVectors } from './checks.js';
-import { ShapeError, spread, type TensorDeclaration } from './op.js';
+import { ShapeError, spread, type TensorDeclaration, type Tensors } from './op.js';
 
 export interface OptimiserShape {
   /** Parameters, padding included; a multiple of 4. */
@@ -12,6 +12,8 @@ export interface OptimiserShape {
   readonly steps: number;
   /** L2 penalty (or decoupled decay) a step, on every parameter; 0 or more. */
   readonly weightDecay: number;
+  /** The gradients are multiplied by a loss scale (see lossScale), and the step is skipped where they overflowed. */
+  readonly scaled?: boolean;
 }
 
 const size = (shape: OptimiserShape): number => shape.size;
@@ -38,6 +40,25 @@ export const scheduleTensor: TensorDeclaration<OptimiserShape> = {
   fill: ({ steps }, random) =>
     Array.from({ length: steps }, () => [0.01 + random.uniform(), 1 + 9 * random.uniform(), 1 + 99 * random.uniform(), 0]).flat(),
 };
+
+/** Words of the state of loss scaling: scale, unscale (1 / scale, or 0 where the step is to be skipped), good steps, skipped steps. */
+export const SCALING_WORDS = 4;
+
+/** The state of loss scaling; of samples with an odd schedule the step is skipped. */
+export const scalingTensor: TensorDeclaration<OptimiserShape> = {
+  name: 'scaling',
+  role: 'in',
+  type: 'f32',
+  words: () => SCALING_WORDS,
+  optional: ({ scaled }) => scaled !== true,
+  fill: ({ steps }) => [1024, steps % 2 === 0 ? 2 ** -10 : 0, 3, 1],
+};
+
+/** What stands for `scaling` in a binding: without loss scaling another buffer, which is not read. */
+export const scalingBinding = ({ scaled }: OptimiserShape): string => (scaled === true ? 'scaling' : 'schedule');
+
+/** What gradients are multiplied by; 0 where the step is to be skipped. */
+export const unscaleOf = ({ scaled }: OptimiserShape, { scaling }: Tensors): number => (scaled === true ? scaling![1]! : 1);
 
 /** The schedule entry that a step uses. */
 export const scheduleAt = (schedule: Float64Array, clock: Float64Array, steps: number): Float64Array => {

@@ -168,9 +168,9 @@ describe('tuning on this adapter', () => {
     expect(names).toContain('tiled');
     expect(names).toContain('plain');
     expect(names).toContain(one!.chosen);
-    for (const { bestMs, gflops, deviation, refused } of one!.variants) {
-      expect(refused).toBeNull();
-      expect(deviation).toBeLessThan(1e-5);
+    for (const { variant, bestMs, gflops, deviation, refused } of one!.variants) {
+      expect(refused).toBe(variant === 'half' ? 'computes with fewer bits' : null);
+      expect(deviation).toBeLessThan(variant === 'half' ? 2e-3 : 1e-5);
       expect(gflops! * bestMs! * 1e6).toBeCloseTo(one!.flops, 0);
     }
     expect(gpu.statistics.bytesAllocated).toBe(before);

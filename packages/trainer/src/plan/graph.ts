@@ -9,10 +9,10 @@ export interface Activation {
   readonly label: string;
 }
 
-/** A tensor that outlives the plan: parameters, running statistics, the batch. `name` is the owner's business. */
+/** A tensor that outlives the plan: parameters, running statistics, the batch, the loss scale. `name` is the owner's business. */
 export interface External {
   readonly kind: 'external';
-  readonly arena: 'parameters' | 'gradients' | 'state' | 'batch';
+  readonly arena: 'parameters' | 'gradients' | 'state' | 'batch' | 'scaling';
   readonly name: string;
 }
 

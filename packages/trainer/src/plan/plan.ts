@@ -1,7 +1,8 @@
 // A network compiled for a device: arenas, and the steps of one batch recorded once and replayed.
-import { adam, Allocations, Recorder, sgd, type Gpu, type Recording, type Slice } from '@n2n/kernels';
+import { adam, Allocations, lossScale, Recorder, sgd, type Gpu, type Recording, type Slice } from '@n2n/kernels';
 import type { NetworkSpec } from '../network/index.js';
 import type { Feed } from '../train/feed.js';
+import { initialScaling, type LossScaling } from '../train/loss-scaling.js';
 import { emitMetrics, emitObjective, type Objective } from '../train/objective.js';
 import type { Optimiser } from '../train/schedule.js';
 import { buildForward } from './build.js';
@@ -14,6 +15,7 @@ interface Homes {
   readonly feed: Feed;
   readonly gradients?: Slice;
   readonly totals: Slice;
+  readonly scaling?: Slice | undefined;
 }
 
 export interface PlanMemory {
@@ -47,6 +49,8 @@ async function record(
         return homes.parameters.within(homes.parameters.state, place.name);
       case 'batch':
         return place.name === 'totals' ? homes.totals : homes.feed.slice(place.name);
+      case 'scaling':
+        return homes.scaling!;
     }
   };
   for (const { op, pass, shape, places, label: node } of calls.calls) {
@@ -113,6 +117,8 @@ export interface TrainingPlanOptions {
   readonly seed: number;
   /** Steps of the longest stretch between two resets of the feed's clock: the rows of the learning-rate table. */
   readonly steps: number;
+  /** Mixed precision with such loss scaling; f32 without. */
+  readonly lossScaling?: LossScaling | undefined;
 }
 
 /** One training step: forward, loss, backward, optimiser. */
@@ -123,12 +129,16 @@ export class TrainingPlan {
     readonly totals: Slice,
     /** f32 [steps, 4]: learning rate and Adam's corrections of each step. */
     readonly schedule: Slice,
+    /** f32 [4], in mixed precision: the loss scale, its inverse, good steps in a row, skipped steps. */
+    readonly scaling: Slice | undefined,
     readonly memory: PlanMemory,
     private readonly owned: Allocations,
   ) {}
 
+  /** Throws AdapterError where mixed precision is asked for and the adapter does not have it. */
   static async create(gpu: Gpu, parameters: Parameters, feed: Feed, options: TrainingPlanOptions): Promise<TrainingPlan> {
     const { spec } = parameters;
+    const { lossScaling } = options;
     const calls = new CallList();
     emitStep(calls, spec, feed, options);
     const bytes = parameters.trainedWords * 4;
@@ -138,12 +148,14 @@ export class TrainingPlan {
       if (options.optimiser.kind === 'adam') moments.push(await owned.allocate(bytes, `${spec.name} second moment`));
       const schedule = await owned.allocate(options.steps * 16, 'learning rates');
       const totals = await owned.allocate(16, 'totals');
-      const recorder = new Recorder(gpu);
-      const homes = { parameters, feed, gradients, totals };
+      const scaling = lossScaling === undefined ? undefined : await owned.allocate(16, 'loss scale');
+      if (lossScaling !== undefined) gpu.write(scaling!, initialScaling(lossScaling));
+      const recorder = new Recorder(gpu, lossScaling === undefined ? 'f32' : 'mixed');
+      const homes = { parameters, feed, gradients, totals, scaling };
       const { memory } = await record(gpu, calls, homes, recorder, owned, spec.name);
-      recordOptimiser(gpu, recorder, parameters, { gradients, moments, schedule, feed }, options);
+      recordOptimiser(gpu, recorder, parameters, { gradients, moments, schedule, scaling, feed }, options);
       const recording = owned.adopt(await recorder.finish(`${spec.name} training step`));
-      return new TrainingPlan(recording, totals, schedule, memory, owned);
+      return new TrainingPlan(recording, totals, schedule, scaling, memory, owned);
     });
   }
 
@@ -155,6 +167,11 @@ export class TrainingPlan {
 function emitStep(calls: CallList, spec: NetworkSpec, feed: Feed, options: TrainingPlanOptions): void {
   const { logits, backward } = buildForward(calls, spec, { batch: feed.batch, training: true, seed: options.seed });
   const dlogits: Activation = emitObjective(calls, spec, feed.batch, logits, options.objective);
+  const { lossScaling } = options;
+  if (lossScaling !== undefined) {
+    const places = { gradient: dlogits, scaling: { kind: 'external', arena: 'scaling', name: 'scaling' } } as const;
+    calls.emit(lossScale, 'apply', { size: dlogits.words, ...lossScaling }, places, 'loss scale');
+  }
   backward(dlogits);
 }
 
@@ -162,36 +179,62 @@ interface OptimiserSlices {
   readonly gradients: Slice;
   readonly moments: readonly Slice[];
   readonly schedule: Slice;
+  readonly scaling: Slice | undefined;
   readonly feed: Feed;
 }
 
-/** One dispatch over the whole arena, or a few where the arena is larger than a binding may be. */
+/**
+ * One dispatch over the whole arena, or a few where the arena is larger than a binding may be. With loss scaling all gradients are
+ * checked before the first of them.
+ */
 function recordOptimiser(
   gpu: Gpu,
   recorder: Recorder,
   parameters: Parameters,
   slices: OptimiserSlices,
-  { optimiser, steps }: TrainingPlanOptions,
+  { optimiser, steps, lossScaling }: TrainingPlanOptions,
 ): void {
-  const total = parameters.trainedWords;
-  const chunk = Math.floor(gpu.limits.maxStorageBufferBindingSize / 4 / 1024) * 1024;
-  for (let at = 0; at < total; at += chunk) {
-    const size = Math.min(chunk, total - at);
-    const part = (arena: Slice): Slice => ({ buffer: arena.buffer, offset: arena.offset + at * 4, size: size * 4 });
+  const { scaling } = slices;
+  const chunks = chunksOf(parameters.trainedWords, Math.floor(gpu.limits.maxStorageBufferBindingSize / 4 / 1024) * 1024);
+  if (lossScaling !== undefined) {
+    for (const { size, part } of chunks) {
+      recorder.add(lossScale, 'check', { size, ...lossScaling }, { gradients: part(slices.gradients), scaling: scaling! });
+    }
+  }
+  for (const { size, part } of chunks) {
     const common = {
       parameters: part(parameters.trained),
       gradients: part(slices.gradients),
       schedule: slices.schedule,
       clock: slices.feed.slice('clock'),
+      ...(scaling === undefined ? {} : { scaling }),
     };
+    const scaled = scaling !== undefined;
     const [first, second] = slices.moments;
     if (optimiser.kind === 'sgd') {
       const { momentum, nesterov, weightDecay } = optimiser;
-      recorder.add(sgd, 'step', { size, steps, momentum, nesterov, weightDecay }, { ...common, velocity: part(first!) });
+      recorder.add(sgd, 'step', { size, steps, momentum, nesterov, weightDecay, scaled }, { ...common, velocity: part(first!) });
     } else {
       const { beta1, beta2, epsilon, weightDecay, decoupled } = optimiser;
-      const shape = { size, steps, beta1, beta2, epsilon, weightDecay, decoupled };
+      const shape = { size, steps, beta1, beta2, epsilon, weightDecay, decoupled, scaled };
       recorder.add(adam, 'step', shape, { ...common, firstMoment: part(first!), secondMoment: part(second!) });
     }
   }
+  if (lossScaling !== undefined) {
+    recorder.add(lossScale, 'update', { size: parameters.trainedWords, ...lossScaling }, { scaling: scaling! });
+  }
+}
+
+interface Chunk {
+  /** Words. */
+  readonly size: number;
+  /** The same part of any arena. */
+  part(arena: Slice): Slice;
+}
+
+function chunksOf(words: number, most: number): Chunk[] {
+  return Array.from({ length: Math.ceil(words / most) }, (_, i) => {
+    const size = Math.min(most, words - i * most);
+    return { size, part: ({ buffer, offset }) => ({ buffer, offset: offset + i * most * 4, size: size * 4 }) };
+  });
 }

@@ -1,7 +1,7 @@
 // Judges students: trains each for a few epochs on the teacher's logits and measures it on the validation split. What a
 // candidate gets depends on its spec and the settings alone, never on the order or on who else is being trained.
 import { performance } from 'node:perf_hooks';
-import { DeviceMemoryError, type Gpu } from '@n2n/kernels';
+import { DeviceMemoryError, type Gpu, type Precision } from '@n2n/kernels';
 import type { Preprocessing } from '../files/index.js';
 import { SpecError, type NetworkSpec } from '../network/index.js';
 import { Parameters, type Weights } from '../plan/parameters.js';
@@ -22,6 +22,8 @@ export interface CandidateSettings {
   readonly batch: number;
   readonly views: number;
   readonly seed: number | string;
+  /** Of the training; students are measured in f32. f32 unless told. */
+  readonly precision?: Precision | undefined;
   /** Students trained side by side. */
   readonly cohort: number;
   /**
@@ -51,6 +53,8 @@ export interface CandidateOutcome {
   /** Steps trained, and the accuracy at each rung passed on the way. */
   readonly steps: number;
   readonly rungs: readonly Rung[];
+  /** In mixed precision: steps that changed nothing, as their gradients overflowed. */
+  readonly skippedSteps?: number;
   /** Asked for by `keepWeights`, of a student trained to the end. */
   readonly weights?: Map<string, Float32Array>;
   /** Why there is no finite loss. */
@@ -150,6 +154,7 @@ export class CandidateTrainer {
         indices: this.trainIndices,
         seed: settings.seed,
         views: settings.views,
+        precision: settings.precision ?? 'f32',
         rungs: rungSteps(cohort.length, settings.halving ?? 1, settings.epochs * this.feed.steps),
         onRung: (steps, training) => this.#rung(cohort, networks, passed, { steps, training }, options),
         ...(options.signal === undefined ? {} : { signal: options.signal }),
@@ -167,7 +172,14 @@ export class CandidateTrainer {
         const rungs = passed[i]!.map((rung) => ({ steps: rung.steps, accuracy: rung.evaluation.accuracy }));
         const kept = options.keepWeights === true && steps === settings.epochs * this.feed.steps;
         const weights = kept ? { weights: await networks[i]!.read() } : {};
-        outcomes.push({ ...outcomeOf(hash, validation, elapsedMs), steps, rungs, ...weights });
+        const skippedSteps = result instanceof DivergedError ? undefined : result.lossScale?.skippedSteps;
+        outcomes.push({
+          ...outcomeOf(hash, validation, elapsedMs),
+          steps,
+          rungs,
+          ...(skippedSteps === undefined ? {} : { skippedSteps }),
+          ...weights,
+        });
       }
       return outcomes;
     } finally {

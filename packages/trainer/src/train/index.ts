@@ -5,6 +5,7 @@ export * from './images.js';
 export * from './inherit.js';
 export * from './initial.js';
 export * from './latency.js';
+export * from './loss-scaling.js';
 export * from './objective.js';
 export * from './run.js';
 export * from './schedule.js';

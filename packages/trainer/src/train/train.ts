@@ -1,10 +1,11 @@
 // The training loop: epochs over a fixed set of images, one step after another on the device, one read-back an epoch.
 import { performance } from 'node:perf_hooks';
-import { encodeInterleaved, PLAIN_VIEW, type Gpu } from '@n2n/kernels';
+import { encodeInterleaved, PLAIN_VIEW, type Gpu, type Precision } from '@n2n/kernels';
 import type { Parameters } from '../plan/parameters.js';
 import { TrainingPlan, type PlanMemory } from '../plan/plan.js';
 import { keyedRandom } from '../random.js';
 import type { Feed } from './feed.js';
+import { defaultLossScaling, lossScaleRecord, type LossScaleRecord, type LossScaling } from './loss-scaling.js';
 import type { Objective } from './objective.js';
 import { runSteps } from './run.js';
 import { scheduleRows, type Optimiser, type Schedule } from './schedule.js';
@@ -20,6 +21,10 @@ export interface TrainingOptions {
   readonly seed: number | string;
   /** Augmented views to draw from: 0 for none, Infinity for a new one each epoch (then there are no cached teacher logits). */
   readonly views: number;
+  /** f32 unless told; `mixed` where the adapter has shader-f16. */
+  readonly precision?: Precision;
+  /** In mixed precision, in place of the defaults. */
+  readonly lossScaling?: Partial<LossScaling>;
   /** Steps of the whole training after which `onRung` says who goes on; rising, below the last step. */
   readonly rungs?: readonly number[];
   /** Given the steps done and the networks (by position) still in training, returns those that go on, at least one. */
@@ -53,6 +58,8 @@ export interface TrainingResult {
   /** Steps trained: all of them unless a rung was the last. */
   readonly steps: number;
   readonly memory: PlanMemory;
+  /** In mixed precision. */
+  readonly lossScale?: LossScaleRecord;
 }
 
 /** Steps of one epoch over `count` images. */
@@ -83,7 +90,9 @@ export async function trainSideBySide(
   const steps = stepsPerEpoch(options.indices.length, feed.batch);
   if (steps === 0) throw new RangeError(`${options.indices.length} images are less than one batch of ${feed.batch}`);
   const dropoutSeed = keyedRandom(options.seed, 'dropout').next();
-  const planOptions = { objective: options.objective, optimiser: options.optimiser, seed: dropoutSeed, steps };
+  const { objective, optimiser, precision = 'f32' } = options;
+  const lossScaling = precision === 'mixed' ? { ...defaultLossScaling, ...options.lossScaling } : undefined;
+  const planOptions = { objective, optimiser, seed: dropoutSeed, steps, lossScaling };
   const runners: Runner[] = [];
   try {
     for (const parameters of networks) {
@@ -91,7 +100,7 @@ export async function trainSideBySide(
       runners.push({ plan, parameters, epochs: [], steps: 0, training: true });
     }
     await new SideBySide(gpu, feed, options, steps, runners).run();
-    return runners.map(({ plan, error, epochs, steps: trained }) => error ?? { epochs, steps: trained, memory: plan.memory });
+    return await Promise.all(runners.map(async (runner) => runner.error ?? resultOf(gpu, runner)));
   } finally {
     for (const { plan } of runners) await plan.destroy();
   }
@@ -106,6 +115,11 @@ interface Runner {
   error?: DivergedError;
   /** False once a rung left it behind. */
   training: boolean;
+}
+
+async function resultOf(gpu: Gpu, { plan, epochs, steps }: Runner): Promise<TrainingResult> {
+  const { memory, scaling } = plan;
+  return { epochs, steps, memory, ...(scaling === undefined ? {} : { lossScale: lossScaleRecord(await gpu.read(scaling)) }) };
 }
 
 class SideBySide {

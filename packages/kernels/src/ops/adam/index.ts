@@ -2,7 +2,16 @@
 // network's flat parameters. The bias corrections come with the schedule, from the host in float64: 1 - 0.999^t has
 // few correct digits in float32.
 import { f32, ShapeError, type Op } from '../op.js';
-import { checkOptimiser, clockTensor, flat, optimiserWorkgroups, scheduleTensor, type OptimiserShape } from '../optimiser.js';
+import {
+  checkOptimiser,
+  clockTensor,
+  flat,
+  optimiserWorkgroups,
+  scalingBinding,
+  scalingTensor,
+  scheduleTensor,
+  type OptimiserShape,
+} from '../optimiser.js';
 import { adamReference } from './reference.js';
 
 export interface AdamShape extends OptimiserShape {
@@ -29,6 +38,7 @@ export const adam: Op<AdamShape> = {
         flat('gradients', 'in'),
         scheduleTensor,
         clockTensor,
+        scalingTensor,
       ],
       flops: ({ size }) => size * 16,
       bytes: ({ size }) => size * 4 * 7, // reads four arrays, writes all but the gradients
@@ -41,11 +51,12 @@ export const adam: Op<AdamShape> = {
           dispatches: (shape, device) => [
             {
               wgsl: new URL('./step.wgsl', import.meta.url),
-              bind: ['parameters', 'firstMoment', 'secondMoment', 'gradients', 'schedule', 'clock'],
+              bind: ['parameters', 'firstMoment', 'secondMoment', 'gradients', 'schedule', 'clock', scalingBinding(shape)],
               uniforms: [
                 shape.size / 4,
                 shape.steps,
                 Number(shape.decoupled),
+                Number(shape.scaled ?? false),
                 ...[shape.beta1, 1 - shape.beta1, shape.beta2, 1 - shape.beta2, shape.epsilon, shape.weightDecay].map(f32),
               ],
               workgroups: optimiserWorkgroups(shape, device.maxWorkgroups),
@@ -67,6 +78,8 @@ export const adam: Op<AdamShape> = {
     { ...ordinary, size: 4, decoupled: true },
     { ...ordinary, size: 1020, steps: 1, beta1: 0, beta2: 0.9, epsilon: 0.1, weightDecay: 0 },
     { ...ordinary, size: 70_004, decoupled: true, weightDecay: 0.1 },
+    { ...ordinary, steps: 4, scaled: true },
+    { ...ordinary, steps: 3, decoupled: true, scaled: true },
   ],
   benchmarks: { '1M': { ...ordinary, size: 1_000_000 } },
   errors: [

@@ -2,7 +2,7 @@
 // x [N, H, W, C4], weight [F4, KH, KW, C4], bias [F4], partial [splits, N, OH, OW, F4], as vec4f along the last dimension.
 // With one split, partial is y itself; otherwise sum-partials.wgsl adds the copies. The first split holds the bias.
 // An implicit matrix product on matrix units, pixels x filters, over K = (ky, kx, c) in steps of 32: operands are rounded to
-// f16 on their way into workgroup memory, x times `scale` before, sums times `unscale` after; sums are f32.
+// f16 on their way into workgroup memory; sums are f32.
 // One workgroup: 128 x 128 over `steps_per_split` steps of one split (workgroup_id.z); one subgroup: 64 x 32 of them.
 // Preconditions: subgroups of 32; 16 x 16 x 16 products of f16 into f32. Ragged edges are guarded. Without a bias, any
 // buffer may stand in its place.
@@ -17,7 +17,7 @@ alias Sum = subgroup_matrix_result<f32, 16, 16>;
 struct Shape {
   height: i32, width: i32, channels4: i32, filters4: u32, out_height: u32, out_width: u32,
   kernel_height: i32, kernel_width: i32, stride_y: i32, stride_x: i32, top: i32, left: i32, pixels: u32, has_bias: u32,
-  steps: u32, steps_per_split: u32, scale: f32, unscale: f32,
+  steps: u32, steps_per_split: u32,
 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
@@ -52,7 +52,7 @@ fn load(at: vec3i, tap: vec3i) -> vec4f {
   let iy = at.y + tap.x;
   let ix = at.z + tap.y;
   let ok = tap.x < shape.kernel_height && u32(iy) < u32(shape.height) && u32(ix) < u32(shape.width);
-  return select(vec4f(), x[u32(select(0, ((at.x + iy) * shape.width + ix) * shape.channels4 + tap.z, ok))], ok) * shape.scale;
+  return select(vec4f(), x[u32(select(0, ((at.x + iy) * shape.width + ix) * shape.channels4 + tap.z, ok))], ok);
 }
 
 fn load_weight(filter_at: u32, k: u32, depth: u32) -> vec4f {
@@ -130,7 +130,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var h = lane; h < 64u; h += 32u) {
       let p = 256u * subgroup + 4u * h;
       store(group.z, pixel + down + 16u * (i / 2u) + h / 4u, f + across / 4u + 4u * (i % 2u) + h % 4u,
-        vec4f(patches[p], patches[p + 1u], patches[p + 2u], patches[p + 3u]) * shape.unscale);
+        vec4f(patches[p], patches[p + 1u], patches[p + 2u], patches[p + 3u]));
     }
     workgroupBarrier();
   }

@@ -7,6 +7,8 @@
 // One invocation: 8 x 8 of them as 2 x 2 blocks of 4 x 4, which lie 64 pixels and 4 ACROSS filters apart.
 // Preconditions: ACROSS is 16 or 4. Ragged edges are guarded. Without a bias, any buffer may stand in its place.
 
+// What operands are kept as in workgroup memory, and so rounded to; sums are f32 in any case.
+alias Staged = vec4f;
 const ACROSS = 16u;
 const THREADS = 16u * ACROSS;
 // vec4f of x that an invocation loads a step, 32 rows apart; of weight it loads one.
@@ -29,8 +31,8 @@ struct Sums { a: mat4x4f, b: mat4x4f, c: mat4x4f, d: mat4x4f }
 
 // [buffer, vec4f k of the step, j = row % 4, row / 4 xor (4 k + j)], each a vec4f along K: the exclusive or keeps the
 // invocations that load and those that read off each other's banks.
-var<workgroup> rows: array<vec4f, 512>;
-var<workgroup> columns: array<vec4f, 32u * ACROSS>;
+var<workgroup> rows: array<Staged, 512>;
+var<workgroup> columns: array<Staged, 32u * ACROSS>;
 
 // The image's first row, and the window's top left corner in x (may lie outside).
 fn corner(pixel: u32) -> vec3i {
@@ -63,15 +65,15 @@ fn slot(k: u32, row: u32, quarter: u32) -> u32 {
 // 4 pixels, a column each.
 fn row_block(buffer: u32, k: u32, q: u32) -> mat4x4f {
   let at = 256u * buffer + 128u * k;
-  return mat4x4f(rows[at + (q ^ (4u * k))], rows[at + 32u + (q ^ (4u * k + 1u))],
-    rows[at + 64u + (q ^ (4u * k + 2u))], rows[at + 96u + (q ^ (4u * k + 3u))]);
+  return mat4x4f(vec4f(rows[at + (q ^ (4u * k))]), vec4f(rows[at + 32u + (q ^ (4u * k + 1u))]),
+    vec4f(rows[at + 64u + (q ^ (4u * k + 2u))]), vec4f(rows[at + 96u + (q ^ (4u * k + 3u))]));
 }
 
 // 4 numbers of K, a column each, over 4 filters.
 fn column_block(buffer: u32, k: u32, q: u32) -> mat4x4f {
   let at = (16u * buffer + 8u * k) * ACROSS;
-  return transpose(mat4x4f(columns[at + (q ^ (4u * k))], columns[at + 2u * ACROSS + (q ^ (4u * k + 1u))],
-    columns[at + 4u * ACROSS + (q ^ (4u * k + 2u))], columns[at + 6u * ACROSS + (q ^ (4u * k + 3u))]));
+  return transpose(mat4x4f(vec4f(columns[at + (q ^ (4u * k))]), vec4f(columns[at + 2u * ACROSS + (q ^ (4u * k + 1u))]),
+    vec4f(columns[at + 4u * ACROSS + (q ^ (4u * k + 2u))]), vec4f(columns[at + 6u * ACROSS + (q ^ (4u * k + 3u))])));
 }
 
 fn add(sum: vec4f, a: vec4f, b: mat4x4f) -> vec4f {
@@ -140,10 +142,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       }
     }
     if (more) {
-      columns[16u * ACROSS * (1u - buffer) + slot(lane % 2u, row, 2u * ACROSS)] = w;
+      columns[16u * ACROSS * (1u - buffer) + slot(lane % 2u, row, 2u * ACROSS)] = Staged(w);
       let at = 256u * (1u - buffer) + slot(lane % 2u, row, 32u);
-      rows[at] = v[0];
-      if (LOADS > 1u) { rows[at + 8u] = v[1]; rows[at + 16u] = v[2]; rows[at + 24u] = v[3]; }
+      rows[at] = Staged(v[0]);
+      if (LOADS > 1u) { rows[at + 8u] = Staged(v[1]); rows[at + 16u] = Staged(v[2]); rows[at + 24u] = Staged(v[3]); }
     }
     workgroupBarrier();
   }

@@ -5,6 +5,7 @@
 //   weight, dweight [F4, KH, KW, C4], with groups > 1 [F4, KH, KW, C / groups]
 import { padded, type Op, type TensorDeclaration } from '../op.js';
 import { paddedNormal } from '../../testing/random.js';
+import { halfForward, halfInputGradient, halfWeightGradient } from './half.js';
 import { matrixForward, matrixInputGradient, matrixWeightGradient } from './matrix.js';
 import { plainBiasGradient, plainForward, plainInputGradient, plainWeightGradient } from './plain.js';
 import { conv2dBiasGradient, conv2dForward, conv2dInputGradient, conv2dWeightGradient } from './reference.js';
@@ -71,7 +72,17 @@ export const conv2d: Op<Conv2dShape> = {
       flops: multiplyAddFlops,
       tolerance: 1e-5,
       reference: conv2dForward,
-      variants: [matrixForward, tiledForward, winogradForward, tapsForward, windowForward, subgroupForward, depthwiseForward, plainForward],
+      variants: [
+        matrixForward,
+        halfForward,
+        tiledForward,
+        winogradForward,
+        tapsForward,
+        windowForward,
+        subgroupForward,
+        depthwiseForward,
+        plainForward,
+      ],
     },
     'input-gradient': {
       tensors: [dy, weight, { name: 'dx', role: 'out', type: f32, words: inputWords }],
@@ -81,6 +92,7 @@ export const conv2d: Op<Conv2dShape> = {
       differentiates: { pass: 'forward', cotangents: { dy: 'y' }, gradients: { dx: 'x' } },
       variants: [
         matrixInputGradient,
+        halfInputGradient,
         tiledInputGradient,
         winogradInputGradient,
         windowInputGradient,
@@ -97,6 +109,7 @@ export const conv2d: Op<Conv2dShape> = {
       differentiates: { pass: 'forward', cotangents: { dy: 'y' }, gradients: { dweight: 'weight' } },
       variants: [
         matrixWeightGradient,
+        halfWeightGradient,
         tiledWeightGradient,
         tapsWeightGradient,
         windowWeightGradient,

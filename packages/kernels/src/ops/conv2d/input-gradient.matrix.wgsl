@@ -3,7 +3,7 @@
 // dy [N, OH, OW, F4], weight [F4, KH, KW, C4], partial [splits, N, H, W, C4], as vec4f along the last dimension. With one
 // split, partial is dx itself; otherwise sum-partials.wgsl adds the copies.
 // An implicit matrix product on matrix units, pixels x channels, over K = (ky, kx, f) in steps of 32: operands are rounded to
-// f16 on their way into workgroup memory, dy times `scale` before, sums times `unscale` after; sums are f32. Pixels are taken
+// f16 on their way into workgroup memory; sums are f32. Pixels are taken
 // by class, as input-gradient.tiled.wgsl describes.
 // One workgroup: 128 x 128 over `steps_per_split` steps, workgroup_id.z is (class, split); one subgroup: 64 x 32 of them.
 // Preconditions: subgroups of 32; 16 x 16 x 16 products of f16 into f32. Ragged edges are guarded.
@@ -18,7 +18,7 @@ alias Sum = subgroup_matrix_result<f32, 16, 16>;
 struct Shape {
   height: u32, width: u32, channels4: u32, filters4: i32, out_height: i32, out_width: i32,
   kernel_height: i32, kernel_width: i32, stride_y: i32, stride_x: i32, top: i32, left: i32,
-  grid_height: u32, grid_width: u32, pixels: u32, splits: u32, steps_per_split: u32, scale: f32, unscale: f32,
+  grid_height: u32, grid_width: u32, pixels: u32, splits: u32, steps_per_split: u32,
 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
@@ -52,7 +52,7 @@ fn load(at: vec3i, tap: vec3i, taps: vec2i) -> vec4f {
   let ox = at.z - tap.y;
   let ok = tap.x < taps.x && u32(oy) < u32(shape.out_height) && u32(ox) < u32(shape.out_width);
   let address = ((at.x * shape.out_height + oy) * shape.out_width + ox) * shape.filters4 + tap.z;
-  return select(vec4f(), dy[u32(select(0, address, ok))], ok) * shape.scale;
+  return select(vec4f(), dy[u32(select(0, address, ok))], ok);
 }
 
 // 4 channels of filter `number` of the tap's vec4f.
@@ -143,7 +143,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var h = lane; h < 64u; h += 32u) {
       let p = 256u * subgroup + 4u * h;
       store(group.z, pixel + down + 16u * (i / 2u) + h / 4u, c + across / 4u + 4u * (i % 2u) + h % 4u,
-        vec4f(patches[p], patches[p + 1u], patches[p + 2u], patches[p + 3u]) * shape.unscale);
+        vec4f(patches[p], patches[p + 1u], patches[p + 2u], patches[p + 3u]));
     }
     workgroupBarrier();
   }

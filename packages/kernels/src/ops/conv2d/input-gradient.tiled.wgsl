@@ -9,6 +9,8 @@
 // One invocation: 8 x 8 of them as 2 x 2 blocks of 4 x 4, which lie 64 pixels and 4 ACROSS channels apart.
 // Preconditions: ACROSS is 16 or 4. Ragged edges are guarded.
 
+// What operands are kept as in workgroup memory, and so rounded to; sums are f32 in any case.
+alias Staged = vec4f;
 const ACROSS = 16u;
 const THREADS = 16u * ACROSS;
 // vec4f of dy that an invocation loads a step, 32 rows apart; of weight it loads one.
@@ -30,9 +32,9 @@ struct Sums { a: mat4x4f, b: mat4x4f, c: mat4x4f, d: mat4x4f }
 
 // [buffer, vec4f k of the step, j = row % 4, row / 4 xor (4 k + j)], each a vec4f along K: the exclusive or keeps the
 // invocations that load and those that read off each other's banks.
-var<workgroup> rows: array<vec4f, 512>;
+var<workgroup> rows: array<Staged, 512>;
 // [buffer, number of the step, (4 channels) xor 4 k]
-var<workgroup> columns: array<vec4f, 32u * ACROSS>;
+var<workgroup> columns: array<Staged, 32u * ACROSS>;
 
 // Image, grid row and grid column of a pixel of the class.
 fn position(pixel: u32) -> vec3i {
@@ -69,14 +71,14 @@ fn load_weight(tap: vec3i, taps: vec2i, first: vec2i, number: u32, c: u32) -> ve
 // 4 pixels, a column each.
 fn row_block(buffer: u32, k: u32, q: u32) -> mat4x4f {
   let at = 256u * buffer + 128u * k;
-  return mat4x4f(rows[at + (q ^ (4u * k))], rows[at + 32u + (q ^ (4u * k + 1u))],
-    rows[at + 64u + (q ^ (4u * k + 2u))], rows[at + 96u + (q ^ (4u * k + 3u))]);
+  return mat4x4f(vec4f(rows[at + (q ^ (4u * k))]), vec4f(rows[at + 32u + (q ^ (4u * k + 1u))]),
+    vec4f(rows[at + 64u + (q ^ (4u * k + 2u))]), vec4f(rows[at + 96u + (q ^ (4u * k + 3u))]));
 }
 
 // 4 numbers of K, a column each, over 4 channels.
 fn column_block(buffer: u32, k: u32, q: u32) -> mat4x4f {
   let at = (16u * buffer + 8u * k) * ACROSS + (q ^ (4u * k));
-  return mat4x4f(columns[at], columns[at + 2u * ACROSS], columns[at + 4u * ACROSS], columns[at + 6u * ACROSS]);
+  return mat4x4f(vec4f(columns[at]), vec4f(columns[at + 2u * ACROSS]), vec4f(columns[at + 4u * ACROSS]), vec4f(columns[at + 6u * ACROSS]));
 }
 
 fn add(sum: vec4f, a: vec4f, b: mat4x4f) -> vec4f {
@@ -158,10 +160,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       }
     }
     if (more) {
-      columns[16u * ACROSS * (1u - buffer) + column_slot] = w;
+      columns[16u * ACROSS * (1u - buffer) + column_slot] = Staged(w);
       let at = 256u * (1u - buffer) + row_slot;
-      rows[at] = v[0];
-      if (LOADS > 1u) { rows[at + 8u] = v[1]; rows[at + 16u] = v[2]; rows[at + 24u] = v[3]; }
+      rows[at] = Staged(v[0]);
+      if (LOADS > 1u) { rows[at + 8u] = Staged(v[1]); rows[at + 16u] = Staged(v[2]); rows[at + 24u] = Staged(v[3]); }
     }
     workgroupBarrier();
   }

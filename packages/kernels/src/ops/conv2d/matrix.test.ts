@@ -56,7 +56,7 @@ function rewrite(code: string, pattern: RegExp | string, by: string): string {
 /** A copy of a shader that multiplies matrices in scalar code, and whose subgroups are runs of 32 invocations. */
 function emulated(wgsl: URL): URL {
   const load = /subgroupMatrixLoad<(?:Left, (row|col)_major>\(&rows|Right, (row|col)_major>\(&columns), ([^,]+), (\d+u)\)/g;
-  let code = loadWgsl(wgsl).replaceAll(
+  let code = loadWgsl({ wgsl }).replaceAll(
     load,
     (_, left: string | undefined, right: string | undefined, at: string, stride: string) =>
       `operand(${at}, ${stride}, ${(left ?? right) === 'row'})`,

@@ -1,6 +1,7 @@
 // The dispatches of conv2d's `matrix` variants: implicit matrix products on matrix units (tensor cores), operands rounded to f16,
-// sums in f32. Never chosen unless asked for by name, as the results carry 11 bits: about 1e-3 of the largest.
-import { f32, spread, type DeviceTraits, type Variant } from '../op.js';
+// sums in f32. For mixed precision only, as the results carry 11 bits: about 1e-3 of the largest.
+import { spread, type DeviceTraits, type Variant } from '../op.js';
+import { halfOperands } from './half.js';
 import { sizesOf, sumPartials, vectorsOf } from './plain.js';
 import { classGrid, outputPixels, weightWords, type Conv2dShape } from './shape.js';
 import { cutDepth, flattened, forwardProduct, inputProduct, weightProduct, type Cut, type Product } from './tiled.js';
@@ -9,19 +10,14 @@ import { cutDepth, flattened, forwardProduct, inputProduct, weightProduct, type 
 const TILE = 128;
 const INVOCATIONS = 256;
 const STEP = 32;
-/**
- * Incoming gradients are multiplied by this before they are rounded, and sums divided by it: loss scaling, one kernel at a
- * time. f16 keeps 11 bits from 6e-5 to 65504; scaled, gradients keep them from 6e-8 to 64, and vanish below 6e-11.
- */
-const GRADIENT_SCALE = 1024;
 
 const common = {
+  ...halfOperands,
   name: 'matrix',
   needs: 'chromium-experimental-subgroup-matrix',
   tolerance: 2e-3,
   usable: ({ groups }: Conv2dShape, { matrixUnits, subgroupSize }: DeviceTraits): boolean =>
     groups === 1 && matrixUnits === true && subgroupSize === 32,
-  preferred: (): boolean => false,
 } as const;
 
 const tilesOf = ({ rows, columns }: Product): number => Math.ceil(rows / TILE) * Math.ceil(columns / TILE);
@@ -45,7 +41,7 @@ export const matrixForward: Variant<Conv2dShape> = {
       {
         wgsl: new URL('./forward.matrix.wgsl', import.meta.url),
         bind: ['x', 'weight', shape.bias ? 'bias' : 'weight', splits === 1 ? 'y' : 'scratch'],
-        uniforms: [...sizesOf(shape, vectorsOf(shape)), product.rows, Number(shape.bias), steps, stepsPerSplit, f32(1), f32(1)],
+        uniforms: [...sizesOf(shape, vectorsOf(shape)), product.rows, Number(shape.bias), steps, stepsPerSplit],
         workgroups: [x, y, splits],
       },
       ...sumPartials('y', product.words, splits, device),
@@ -65,7 +61,7 @@ export const matrixInputGradient: Variant<Conv2dShape> = {
       {
         wgsl: new URL('./input-gradient.matrix.wgsl', import.meta.url),
         bind: ['dy', 'weight', splits === 1 ? 'dx' : 'scratch'],
-        uniforms: [...sizes, f32(GRADIENT_SCALE), f32(1 / GRADIENT_SCALE)],
+        uniforms: sizes,
         workgroups: [x, y, product.copies * splits],
       },
       ...sumPartials('dx', product.words, splits, device),
@@ -86,7 +82,7 @@ export const matrixWeightGradient: Variant<Conv2dShape> = {
       {
         wgsl: new URL('./weight-gradient.matrix.wgsl', import.meta.url),
         bind: ['x', 'dy', splits === 1 ? 'dweight' : 'scratch'],
-        uniforms: [...sizes, f32(GRADIENT_SCALE), f32(1 / GRADIENT_SCALE)],
+        uniforms: sizes,
         workgroups: [x, y, splits],
       },
       ...sumPartials('dweight', weightWords(shape), splits, device),

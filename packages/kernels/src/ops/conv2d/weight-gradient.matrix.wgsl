@@ -2,7 +2,7 @@
 // x [N, H, W, C4], dy [N, OH, OW, F4], partial [splits, F4, KH, KW, C4], as vec4f along the last dimension. With one split,
 // partial is dweight itself; otherwise sum-partials.wgsl adds the copies.
 // An implicit matrix product on matrix units, filters x (taps, channels), over output pixels in steps of 32: operands are
-// rounded to f16 on their way into workgroup memory, dy times `scale` before, sums times `unscale` after; sums are f32.
+// rounded to f16 on their way into workgroup memory; sums are f32.
 // One workgroup: 128 x 128 over `steps_per_split` steps of one split (workgroup_id.z); one subgroup: 64 x 32 of them.
 // Preconditions: subgroups of 32; 16 x 16 x 16 products of f16 into f32. Ragged edges are guarded.
 enable f16;
@@ -16,7 +16,7 @@ alias Sum = subgroup_matrix_result<f32, 16, 16>;
 struct Shape {
   height: i32, width: i32, channels4: u32, filters4: u32, out_height: i32, out_width: i32,
   kernel_height: u32, kernel_width: u32, stride_y: i32, stride_x: i32, top: i32, left: i32,
-  pixels: u32, steps: u32, steps_per_split: u32, scale: f32, unscale: f32,
+  pixels: u32, steps: u32, steps_per_split: u32,
 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
@@ -55,7 +55,7 @@ fn load(at: vec3i, tap: vec3i, inside: bool) -> vec4f {
 }
 
 fn load_gradient(pixel: u32, f: u32) -> vec4f {
-  return select(vec4f(), dy[min(pixel, shape.pixels - 1u) * shape.filters4 + f], pixel < shape.pixels) * shape.scale;
+  return select(vec4f(), dy[min(pixel, shape.pixels - 1u) * shape.filters4 + f], pixel < shape.pixels);
 }
 
 fn keep_row(at: u32, v: vec4f) {
@@ -130,7 +130,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var h = lane; h < 64u; h += 32u) {
       let p = 256u * subgroup + 4u * h;
       store(group.z, f + down + 16u * (i / 2u) + h / 4u, r + across / 4u + 4u * (i % 2u) + h % 4u,
-        vec4f(patches[p], patches[p + 1u], patches[p + 2u], patches[p + 3u]) * shape.unscale);
+        vec4f(patches[p], patches[p + 1u], patches[p + 2u], patches[p + 3u]));
     }
     workgroupBarrier();
   }

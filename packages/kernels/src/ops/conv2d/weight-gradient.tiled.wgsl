@@ -7,6 +7,8 @@
 // One invocation: 2 vec4f of rows x 8 filters, which lie 16 vec4f and 4 ACROSS filters apart.
 // Preconditions: ACROSS is 16 or 4. Ragged edges are guarded.
 
+// What operands are kept as in workgroup memory, and so rounded to; sums are f32 in any case.
+alias Staged = vec4f;
 const ACROSS = 16u;
 const THREADS = 16u * ACROSS;
 // vec4f of x that an invocation loads a step, of pixels 8 / LOADS apart; of dy it loads one.
@@ -26,8 +28,8 @@ struct Sums { a: mat4x4f, b: mat4x4f, c: mat4x4f, d: mat4x4f }
 @group(0) @binding(3) var<storage, read_write> partial: array<vec4f>;
 
 // [buffer, pixel of the step, vec4f]
-var<workgroup> rows: array<vec4f, 512>;
-var<workgroup> columns: array<vec4f, 32u * ACROSS>;
+var<workgroup> rows: array<Staged, 512>;
+var<workgroup> columns: array<Staged, 32u * ACROSS>;
 
 // Image, row and column of an output pixel.
 fn position(pixel: u32) -> vec3i {
@@ -119,18 +121,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       for (var i = 0u; i < 8u; i++) {
         let row_at = 256u * buffer + 32u * i + down;
         let column_at = 2u * ACROSS * (8u * buffer + i) + across;
-        let a0 = rows[row_at];
-        let a1 = rows[row_at + 16u];
-        let b0 = columns[column_at];
-        let b1 = columns[column_at + ACROSS];
+        let a0 = vec4f(rows[row_at]);
+        let a1 = vec4f(rows[row_at + 16u]);
+        let b0 = vec4f(columns[column_at]);
+        let b1 = vec4f(columns[column_at + ACROSS]);
         sums = Sums(add_block(sums.a, a0, b0), add_block(sums.b, a0, b1), add_block(sums.c, a1, b0), add_block(sums.d, a1, b1));
       }
     }
     if (more) {
-      columns[16u * ACROSS * (1u - buffer) + lane] = w;
+      columns[16u * ACROSS * (1u - buffer) + lane] = Staged(w);
       let at = 256u * (1u - buffer) + lane;
-      rows[at] = v[0];
-      if (LOADS > 1u) { rows[at + 64u] = v[1]; rows[at + 128u] = v[2]; rows[at + 192u] = v[3]; }
+      rows[at] = Staged(v[0]);
+      if (LOADS > 1u) { rows[at + 64u] = Staged(v[1]); rows[at + 128u] = Staged(v[2]); rows[at + 192u] = Staged(v[3]); }
     }
     workgroupBarrier();
   }

@@ -1,7 +1,16 @@
 // sgd: stochastic gradient descent with (Nesterov) momentum and L2 decay over a network's flat parameters: Sutskever et al. 2013 in
 // PyTorch's form, where the learning rate stays outside the velocity.
 import { f32, ShapeError, type Op } from '../op.js';
-import { checkOptimiser, clockTensor, flat, optimiserWorkgroups, scheduleTensor, type OptimiserShape } from '../optimiser.js';
+import {
+  checkOptimiser,
+  clockTensor,
+  flat,
+  optimiserWorkgroups,
+  scalingBinding,
+  scalingTensor,
+  scheduleTensor,
+  type OptimiserShape,
+} from '../optimiser.js';
 import { sgdReference } from './reference.js';
 
 export interface SgdShape extends OptimiserShape {
@@ -16,7 +25,14 @@ export const sgd: Op<SgdShape> = {
   name: 'sgd',
   passes: {
     step: {
-      tensors: [flat('parameters', 'inout'), flat('velocity', 'inout'), flat('gradients', 'in'), scheduleTensor, clockTensor],
+      tensors: [
+        flat('parameters', 'inout'),
+        flat('velocity', 'inout'),
+        flat('gradients', 'in'),
+        scheduleTensor,
+        clockTensor,
+        scalingTensor,
+      ],
       flops: ({ size }) => size * 8,
       bytes: ({ size }) => size * 4 * 5, // reads parameters, velocity and gradients, writes the first two
       tolerance: 1e-6,
@@ -28,8 +44,15 @@ export const sgd: Op<SgdShape> = {
           dispatches: (shape, device) => [
             {
               wgsl: new URL('./step.wgsl', import.meta.url),
-              bind: ['parameters', 'velocity', 'gradients', 'schedule', 'clock'],
-              uniforms: [shape.size / 4, shape.steps, Number(shape.nesterov), f32(shape.momentum), f32(shape.weightDecay)],
+              bind: ['parameters', 'velocity', 'gradients', 'schedule', 'clock', scalingBinding(shape)],
+              uniforms: [
+                shape.size / 4,
+                shape.steps,
+                Number(shape.nesterov),
+                Number(shape.scaled ?? false),
+                f32(shape.momentum),
+                f32(shape.weightDecay),
+              ],
               workgroups: optimiserWorkgroups(shape, device.maxWorkgroups),
             },
           ],
@@ -47,6 +70,8 @@ export const sgd: Op<SgdShape> = {
     { ...ordinary, size: 4, nesterov: false },
     { ...ordinary, size: 1020, steps: 1, momentum: 0, nesterov: false, weightDecay: 0 },
     { ...ordinary, size: 70_004, weightDecay: 0.1 },
+    { ...ordinary, steps: 4, scaled: true },
+    { ...ordinary, steps: 3, scaled: true },
   ],
   benchmarks: { '1M': { ...ordinary, size: 1_000_000 } },
   errors: [
