@@ -287,4 +287,24 @@ describe('inspect', () => {
       refusal(2, /--data and --input/),
     );
   });
+
+  it('lists what a search leaves alone, with the reason, and nothing of it unless asked', async () => {
+    expect(await n2nJson(['inspect', 'resnet20'])).not.toHaveProperty('fixed');
+    const { fixed, layers } = (await n2nJson(['inspect', 'resnet20', '--layers-fixed'])) as {
+      fixed: { id: string; removal: string | null; sizes: Record<string, string> }[];
+      layers: { id: string }[];
+    };
+    const byId = new Map(fixed.map((layer) => [layer.id, layer]));
+    expect(byId.get('conv1')).toMatchObject({ removal: 'is the first layer' });
+    expect(byId.get('layer1.0.conv2')).toMatchObject({ removal: null, sizes: { filters: 'is that of "conv1"' } });
+    expect(byId.get('fc')).toMatchObject({ removal: 'is the output', sizes: { features: 'is fixed (logits)' } });
+    // A layer that may be removed and shrunk is not in the list; one that is, is a layer.
+    expect(layers.length).toBeGreaterThan(fixed.length);
+    expect(fixed.every(({ id }) => layers.some((layer) => layer.id === id))).toBe(true);
+    const { stdout } = await n2n(['inspect', 'resnet20', '--layers-fixed']);
+    expect(stdout).toMatch(/What a search leaves alone:\n\nlayer +type +is not removed: it +keeps its width:/);
+    expect(stdout).toMatch(/layer1\.0\.conv2 +conv2d +its number of filters is that of "conv1"\n/);
+    // That a kernel of 1 gets no smaller is in the document only.
+    expect(stdout).not.toContain('stays: a smaller one');
+  });
 });

@@ -1,4 +1,4 @@
-// n2n data list and n2n data fetch against a server of this process; and the image flags, on folders and TARs.
+// n2n data list and n2n data fetch against a server of this process.
 import { createHash } from 'node:crypto';
 import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
