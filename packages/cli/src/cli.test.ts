@@ -123,6 +123,18 @@ describe('presets', () => {
     expect(await readdir(folder.path())).not.toContain('none');
   });
 
+  it('gives an image views where there is an augmentation of any kind, and refuses views without one', async () => {
+    const fixed = ['--batch', '20', '--subset', '0'];
+    expect(await configuration(fixed)).toMatchObject({ views: 0, cutout: 0 });
+    for (const flags of [['--crop-padding', '1'], ['--flip'], ['--cutout', '2']]) {
+      expect(await configuration([...fixed, ...flags])).toMatchObject({ views: 4 });
+    }
+    expect(await offline(quickstart(...fixed, '--views', '2'))).toEqual(
+      refusal(2, /--views got 2.*needs --crop-padding, --flip or --cutout/),
+    );
+    expect(await offline(quickstart('--cutout', '-1'))).toEqual(refusal(2, /--cutout got "-1"; it needs an integer from 0 to 1024/));
+  });
+
   it('knows what the paper does on CIFAR, and refuses other names', async () => {
     expect(paperPreset('cifar10')).toMatchObject({ batch: 200, cropPadding: 4, flip: true });
     expect(paperPreset('mnist')).toMatchObject({ batch: 64, cropPadding: 0, flip: false, views: 0 });

@@ -528,9 +528,13 @@ describe('train', () => {
     await n2nJson(train('a.safetensors'));
     await n2nJson(train('b.safetensors'));
     await n2nJson(train('c.safetensors', '--seed', '2'));
-    const [a, b, c] = await Promise.all(['a', 'b', 'c'].map((name) => readFile(folder.path(`${name}.safetensors`))));
+    await n2nJson(train('d.safetensors', '--cutout', '3'));
+    await n2nJson(train('e.safetensors', '--cutout', '3'));
+    const [a, b, c, d, e] = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((name) => readFile(folder.path(`${name}.safetensors`))));
     expect(a!.equals(b!)).toBe(true);
     expect(a!.equals(c!)).toBe(false);
+    expect(d!.equals(e!)).toBe(true);
+    expect(a!.equals(d!)).toBe(false);
   });
 
   it('ends with 6 when training diverges, and writes nothing', async () => {

@@ -23,7 +23,7 @@ export interface Material {
 }
 
 /** What the material depends on besides teacher and data. */
-export type MaterialOptions = Pick<Configuration, 'validation' | 'seed' | 'subset' | 'views' | 'cropPadding' | 'flip'>;
+export type MaterialOptions = Pick<Configuration, 'validation' | 'seed' | 'subset' | 'views' | 'cropPadding' | 'flip' | 'cutout'>;
 
 /** Gets the material together for as long as `work` runs. `teacherOf` is given the images that a teacher may be trained on. */
 export async function withMaterial<T>(

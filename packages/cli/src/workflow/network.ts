@@ -34,11 +34,20 @@ export async function withImages<T>(gpu: Gpu, split: Split, data: Dataset, work:
   }
 }
 
+interface AugmentationFlags {
+  readonly cropPadding: number;
+  readonly flip: boolean;
+  readonly cutout?: number | undefined;
+}
+
+/** Whether a view of an image may be anything but the image itself. */
+export const augments = ({ cropPadding, flip, cutout = 0 }: AugmentationFlags): boolean => cropPadding > 0 || flip || cutout > 0;
+
 /** The augmentation that the flags ask for, or undefined for none. */
-export function augmentationOf(options: { cropPadding: number; flip: boolean; seed: number }): Augmentation | undefined {
-  const { cropPadding, flip, seed } = options;
-  if (cropPadding === 0 && !flip) return undefined;
-  return { cropPadding, flip, seed: keyedRandom(seed, 'augmentation').next() };
+export function augmentationOf(options: AugmentationFlags & { readonly seed: number }): Augmentation | undefined {
+  const { cropPadding, flip, cutout = 0, seed } = options;
+  if (!augments(options)) return undefined;
+  return { cropPadding, flip, cutout, seed: keyedRandom(seed, 'augmentation').next() };
 }
 
 export interface FitOptions extends Omit<TrainingOptions, 'onProgress' | 'signal'> {

@@ -11,6 +11,8 @@ export interface Augmentation {
   readonly cropPadding: number;
   /** Random horizontal flip. */
   readonly flip: boolean;
+  /** Side in pixels of a square that is made 0 after normalisation, somewhere in the image; nothing or 0 for none. */
+  readonly cutout?: number;
   readonly seed: number;
 }
 
@@ -114,10 +116,10 @@ async function recordFill(
   const { channels, height, width } = images.geometry;
   const common = { order: slices['order']!, clock: slices['clock']! };
   const recorder = new Recorder(gpu);
-  const { cropPadding, flip, seed } = options.augmentation ?? NO_AUGMENTATION;
+  const { cropPadding, flip, cutout = 0, seed } = options.augmentation ?? NO_AUGMENTATION;
   const { mean, std } = options.preprocessing;
   for (const { first, count, slice } of images.shards) {
-    const shape = { batch, height, width, channels, first, count, steps, cropPadding, flip, seed, mean: [...mean], std: [...std] };
+    const shape = { batch, height, width, channels, first, count, steps, cropPadding, flip, cutout, seed, mean: [...mean], std: [...std] };
     recorder.add(gather, 'forward', shape, { images: slice, ...common, x: slices['x']! });
   }
   const all = { batch, first: 0, count: images.count, steps };
