@@ -537,6 +537,20 @@ describe('train', () => {
     expect(a!.equals(d!)).toBe(false);
   });
 
+  it('gives the same bits when its images are streamed, and says that they are', async () => {
+    const flags = ['--epochs', '2', '--batch', '20', '--crop-padding', '1', '--validation', '20'];
+    const train = (name: string): string[] => ['train', folder.path('small.json'), ...data, ...flags, '--out', folder.path(name)];
+    const resident = await n2nJson(train('resident.safetensors'));
+    const streamed = await n2n([...train('streamed.safetensors'), '--device-memory', '0', '--json']);
+    expect(streamed.stderr).toMatch(/images take .*, more than --device-memory gives them: they are streamed/);
+    expect(JSON.parse(streamed.stdout)).toMatchObject({ accuracy: resident['accuracy'], loss: resident['loss'] });
+    const [a, b] = await Promise.all(['resident', 'streamed'].map((name) => readFile(folder.path(`${name}.safetensors`))));
+    expect(a!.equals(b!)).toBe(true);
+    const evaluate = ['eval', folder.path('resident.safetensors'), ...data];
+    expect(await n2nJson([...evaluate, '--device-memory', '0'])).toEqual(await n2nJson(evaluate));
+    expect(await n2n([...evaluate, '--device-memory', 'all'])).toMatchObject({ code: 2, stdout: '' });
+  });
+
   it('ends with 6 when training diverges, and writes nothing', async () => {
     const flags = [
       '--epochs',

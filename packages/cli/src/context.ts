@@ -17,6 +17,11 @@ export interface CliEnvironment extends Streams {
   readonly published?: Partial<typeof PUBLISHED_DATASETS>;
 }
 
+interface Given {
+  readonly origins?: ReadonlyMap<string, string>;
+  readonly imageBytes?: number;
+}
+
 export class Context {
   readonly output: Output;
   readonly variables: NodeJS.ProcessEnv;
@@ -25,17 +30,20 @@ export class Context {
   readonly published: CliEnvironment['published'];
   /** Where the value of each setting and argument came from, by name. */
   readonly origins: ReadonlyMap<string, string>;
+  /** What a set of images may take on the device. */
+  readonly imageBytes: number;
   readonly #open: (options: OpenOptions) => Promise<Gpu>;
   #gpu: Gpu | undefined;
   #tuning: Tuning | undefined;
 
-  constructor(environment: CliEnvironment, options: OutputOptions, origins: ReadonlyMap<string, string> = new Map()) {
+  constructor(environment: CliEnvironment, options: OutputOptions, { origins = new Map(), imageBytes = Infinity }: Given = {}) {
     this.output = new Output(environment, options);
     this.variables = environment.variables;
     this.signal = environment.signal;
     this.self = environment.self;
     this.published = environment.published;
     this.origins = origins;
+    this.imageBytes = imageBytes;
     this.#open = environment.open ?? openDevice;
   }
 

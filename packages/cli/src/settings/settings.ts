@@ -13,6 +13,13 @@ export const common = {
     flags: '--config <file>',
     about: 'YAML or JSON file with defaults for flags, such as "epochs: 3"; variables (N2N_EPOCHS) and flags win over it',
   }),
+  deviceMemory: optionalInteger(
+    {
+      flags: '--device-memory <MiB>',
+      about: 'device memory that images may take; larger sets are streamed, with the same results (default: what the device gives)',
+    },
+    0,
+  ),
 };
 
 export const adapter = text(

@@ -1,5 +1,5 @@
 // What judging and training students needs of a run: its teacher, the images and how they are divided, the teacher's logits.
-import { Parameters, type Augmentation, type Dataset, type DeviceImages, type Model, type TeacherTable } from '@n2n/trainer';
+import { freeTable, Parameters, type Augmentation, type Dataset, type DeviceImages, type Model, type TeacherTable } from '@n2n/trainer';
 import type { Gpu } from '@n2n/kernels';
 import type { Context } from '../context.js';
 import { percent } from '../output/format.js';
@@ -48,6 +48,6 @@ export async function withMaterial<T>(
   try {
     return await work({ model, accuracy, images, all, train, validation, table, augmentation });
   } finally {
-    await gpu.free(table.slice);
+    await freeTable(gpu, table);
   }
 }

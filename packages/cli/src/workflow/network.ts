@@ -21,12 +21,26 @@ import {
   type TrainingResult,
 } from '@n2n/trainer';
 import { performance } from 'node:perf_hooks';
+import type { Context } from '../context.js';
+import { bytes, count } from '../output/format.js';
 import type { Progress } from '../output/progress.js';
 
-/** Images on the device for as long as `work` runs. */
-export async function withImages<T>(gpu: Gpu, split: Split, data: Dataset, work: (images: DeviceImages) => Promise<T>): Promise<T> {
+/** Images on the device, or streamed to it where they do not fit, for as long as `work` runs. */
+export async function withImages<T>(
+  { output, imageBytes }: Context,
+  gpu: Gpu,
+  split: Split,
+  data: Dataset,
+  work: (images: DeviceImages) => Promise<T>,
+): Promise<T> {
   const { channels, height, width } = data;
-  const images = await DeviceImages.create(gpu, split, { channels, height, width });
+  const images = await DeviceImages.create(gpu, split, { channels, height, width }, imageBytes);
+  if (images.shards === undefined) {
+    const limit = imageBytes === Infinity ? 'more than this device has' : 'more than --device-memory gives them';
+    output.note(
+      `${count(split.count)} images take ${bytes(split.count * images.stride)}, ${limit}: they are streamed to it as they are needed`,
+    );
+  }
   try {
     return await work(images);
   } finally {

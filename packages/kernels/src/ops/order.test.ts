@@ -22,6 +22,7 @@ const shape: GatherShape = {
   cropPadding: 2,
   flip: true,
   cutout: 3,
+  ring: 0,
   seed: 5,
   mean: [0],
   std: [1],

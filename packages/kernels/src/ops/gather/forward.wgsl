@@ -2,14 +2,15 @@
 // ((byte / 255) - mean_c) / std_c. Pixels from outside the image are black (byte 0).
 // images: [count] images of `words` u32, each its bytes [C, H, W], little-endian. order: [steps, batch, 2]. clock: [4].
 // x: [batch, H, W] vec4f, unused channels 0. A void image (0xffffffff) or a step past the order gives zeros; an image outside
-// first .. first + count - 1 leaves x as it is.
+// first .. first + count - 1 leaves x as it is. With ring > 0 the table holds the images of `ring` steps in the order's own order,
+// those of step s at s % ring, and every image of the step is there.
 // Augmentation, keyed by (seed, image, view): the image moved by 0 .. 2 padding - padding pixels each way, then mirrored or
 // not, then a square of `cutout` pixels a side around a pixel of it made x = 0; view 0xffffffff is the image itself. One invocation owns 4 pixels of a row, whose bytes lie in two words of each
 // channel; a workgroup 64 invocations. Workgroups may exceed the work.
 
 struct Shape {
   batch: u32, height: u32, width: u32, channels: u32, first: u32, count: u32, steps: u32, words: u32, padding: u32, flip: u32, seed: u32,
-  cutout: u32,
+  cutout: u32, ring: u32,
   scale0: f32, scale1: f32, scale2: f32, scale3: f32, offset0: f32, offset1: f32, offset2: f32, offset3: f32,
 }
 
@@ -37,7 +38,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var j = 0u; j < pixels; j++) { x[target_ + j] = vec4f(); }
     return;
   }
-  let local = entry.x - shape.first; // wraps below first, so one comparison tells both sides
+  var local = entry.x - shape.first; // wraps below first, so one comparison tells both sides
+  if (shape.ring != 0u) { local = step % shape.ring * shape.batch + i; }
   if (local >= shape.count) { return; }
 
   var shift = vec2i();

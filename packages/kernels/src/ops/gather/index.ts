@@ -19,6 +19,11 @@ export interface GatherShape extends OrderShape {
    * image, so that a part of it may lie outside. 0 for none.
    */
   readonly cutout: number;
+  /**
+   * 0: the table holds images `first` .. `first + count - 1`. Otherwise it holds those of `ring` steps, one step after another, step s
+   * in place s % ring: then `first` is 0 and `count` is ring * batch.
+   */
+  readonly ring: number;
   /** Of the draws: a 32-bit word. */
   readonly seed: number;
   /** Of each channel, of pixels scaled to 0 .. 1. */
@@ -53,6 +58,7 @@ const gray: GatherShape = {
   cropPadding: 0,
   flip: false,
   cutout: 0,
+  ring: 0,
   seed: 1,
   mean: [0.1307],
   std: [0.3081],
@@ -68,6 +74,7 @@ const colour: GatherShape = {
   cropPadding: 4,
   flip: true,
   cutout: 3,
+  ring: 0,
   seed: 0xfedcba98,
   mean: [0.49, 0.48, 0.45],
   std: [0.25, 0.24, 0.26],
@@ -98,7 +105,7 @@ export const gather: Op<GatherShape> = {
           name: 'plain',
           usable: () => true,
           dispatches: (shape, device) => {
-            const { batch, height, width, channels, first, count, steps, cropPadding, flip, seed, cutout } = shape;
+            const { batch, height, width, channels, first, count, steps, cropPadding, flip, seed, cutout, ring } = shape;
             const invocations = batch * height * Math.ceil(width / CHUNK);
             return [
               {
@@ -117,6 +124,7 @@ export const gather: Op<GatherShape> = {
                   Number(flip),
                   seed >>> 0,
                   cutout,
+                  ring,
                   ...affine(shape),
                 ],
                 workgroups: spread(Math.ceil(invocations / WORKGROUP), device.maxWorkgroups),
@@ -132,9 +140,15 @@ export const gather: Op<GatherShape> = {
     checkOrder('gather', shape);
     requirePositiveIntegers('gather', { height, width, channels });
     if (channels > MOST_CHANNELS) throw new ShapeError('gather', `channels is ${channels}; images have at most ${MOST_CHANNELS}`);
-    for (const name of ['cropPadding', 'cutout'] as const) {
+    for (const name of ['cropPadding', 'cutout', 'ring'] as const) {
       const value = shape[name];
       if (!Number.isInteger(value) || value < 0) throw new ShapeError('gather', `${name} is ${value}; it must be an integer of at least 0`);
+    }
+    if (shape.ring > 0 && (shape.first !== 0 || shape.count !== shape.ring * shape.batch)) {
+      throw new ShapeError(
+        'gather',
+        `a ring of ${shape.ring} steps of ${shape.batch} has images ${shape.first} .. ${shape.first + shape.count}; it needs 0 .. ${shape.ring * shape.batch}`,
+      );
     }
     for (const [name, values] of Object.entries({ mean, std })) {
       if (values.length !== channels)
@@ -146,6 +160,8 @@ export const gather: Op<GatherShape> = {
     gray,
     colour,
     { ...gray, cropPadding: 2, flip: true, batch: 9, height: 7, width: 5, first: 3 },
+    { ...colour, first: 0, ring: 2, count: 26, steps: 4 },
+    { ...gray, ring: 1, count: 5, steps: 3 },
     { ...gray, cutout: 4, batch: 9, height: 7, width: 11 },
     { ...gray, batch: 1, count: 1, steps: 1, height: 1, width: 1, flip: true, cropPadding: 1 },
     { ...colour, channels: 4, height: 5, width: 13, cropPadding: 20, cutout: 50, mean: [0, 0.1, 0.2, 0.3], std: [1, 1, 0.5, 2] },
@@ -160,6 +176,7 @@ export const gather: Op<GatherShape> = {
     { shape: { ...gray, mean: [0, 0] }, message: /mean has 2 values; the images have 1 channels/ },
     { shape: { ...gray, std: [0] }, message: /std is 0/ },
     { shape: { ...gray, cropPadding: -1 }, message: /cropPadding is -1/ },
+    { shape: { ...gray, ring: 2 }, message: /a ring of 2 steps of 5 has images 0 .. 7; it needs 0 .. 10/ },
     { shape: { ...gray, cutout: 1.5 }, message: /cutout is 1.5/ },
     { shape: { ...gray, width: 0 }, message: /width is 0/ },
     { shape: { ...gray, count: 0 }, message: /count is 0/ },

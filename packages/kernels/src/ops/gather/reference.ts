@@ -46,7 +46,8 @@ export function gatherReference(shape: GatherShape, tensors: Tensors): void {
     const entry = entryAt(shape, tensors, i);
     const row = tensors['x']!.subarray(i * height * width * stride, (i + 1) * height * width * stride);
     if (entry.void) row.fill(0);
-    else if (entry.local !== undefined) augment(shape, tensors['images']!, entry, entry.local, row);
+    const local = shape.ring === 0 ? entry.local : (tensors['clock']![0]! % shape.ring) * batch + i;
+    if (!entry.void && local !== undefined) augment(shape, tensors['images']!, entry, local, row);
   }
 }
 
