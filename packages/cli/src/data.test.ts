@@ -1,6 +1,7 @@
 // n2n data list and n2n data fetch against a server of this process.
 import { createHash } from 'node:crypto';
 import { execFile } from 'node:child_process';
+import { statSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -89,8 +90,12 @@ describe('data fetch', () => {
     const stop = new AbortController();
     const environment = { variables: { N2N_DATA: folder.path('stopped') }, published };
     silentAfter = 20_000;
-    setTimeout(() => stop.abort(new InterruptedError('SIGINT')), 200);
+    const part = folder.path('stopped', 'cifar-10-batches-bin.part', 'cifar-10-binary.tar.gz.part');
+    const watch = setInterval(() => {
+      if (statSync(part, { throwIfNoEntry: false })?.size === silentAfter) stop.abort(new InterruptedError('SIGINT'));
+    }, 10);
     const stopped = await n2n(['data', 'fetch', 'cifar10'], { ...environment, signal: stop.signal });
+    clearInterval(watch);
     expect(stopped).toMatchObject({ code: 130, stdout: '' });
     expect(stopped.stderr).toMatch(/stopped by SIGINT; 20\.0 kB are kept, and n2n data fetch cifar10 goes on from there\n$/);
     const { datasets } = await n2nJson(['data', 'list'], environment);

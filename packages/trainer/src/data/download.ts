@@ -96,7 +96,6 @@ async function transfer(url: string, { sizeBytes }: PublishedFile, part: string,
     const start = startOf(response, there);
     const length = Number(response.headers.get('content-length') ?? sizeBytes - start);
     if (start + length !== sizeBytes) {
-      await response.body?.cancel();
       throw new TransferError(`the server has a file of ${start + length} bytes; the published one has ${sizeBytes}`, false);
     }
     await append(response, part, { start, sizeBytes }, (bytes) => {
@@ -174,8 +173,10 @@ class Stall {
     this.#timer.refresh();
   }
 
+  /** Also closes a connection whose answer was not wanted. */
   end(): void {
     clearTimeout(this.#timer);
+    this.#controller.abort();
   }
 }
 

@@ -5,8 +5,9 @@
 // first .. first + count - 1 leaves x as it is. With ring > 0 the table holds the images of `ring` steps in the order's own order,
 // those of step s at s % ring, and every image of the step is there.
 // Augmentation, keyed by (seed, image, view): the image moved by 0 .. 2 padding - padding pixels each way, then mirrored or
-// not, then a square of `cutout` pixels a side around a pixel of it made x = 0; view 0xffffffff is the image itself. One invocation owns 4 pixels of a row, whose bytes lie in two words of each
-// channel; a workgroup 64 invocations. Workgroups may exceed the work.
+// not, then a square of `cutout` pixels a side around a pixel of it made x = 0; view 0xffffffff is the image itself.
+// One invocation owns 4 pixels of a row, whose bytes lie in two words of each channel; a workgroup 64 invocations. Workgroups may
+// exceed the work.
 
 struct Shape {
   batch: u32, height: u32, width: u32, channels: u32, first: u32, count: u32, steps: u32, words: u32, padding: u32, flip: u32, seed: u32,
