@@ -121,6 +121,11 @@ describe('compress', () => {
     expect(await journal('other')).not.toEqual(await journal('first'));
   });
 
+  it('comes to them as well with its images streamed', async () => {
+    await n2nJson([...compress('streamed'), '--device-memory', '0']);
+    expect(await essence('streamed')).toEqual(await essence('first'));
+  });
+
   it('holds a run against controls at equal budget', async () => {
     await n2nJson(compress('held'));
     const searched = JSON.parse(await readFile(folder.path('held', 'result.json'), 'utf8')) as Record<string, Record<string, number>>;
