@@ -46,7 +46,10 @@ export async function download(file: PublishedFile, path: string, options: Downl
     }
   }
   const kept = await sizeOf(partOf(path));
-  const next = kept > 0 ? `; ${kept} of ${file.sizeBytes} bytes are kept, and the same command goes on from there` : '';
+  const next =
+    kept > 0
+      ? `; ${kept} of ${file.sizeBytes} bytes are kept, and the same command goes on from there`
+      : '; try again later, or from a mirror';
   throw new DataError(file.name, `could not be fetched: ${failures.join('; ')}${next}`);
 }
 
