@@ -123,6 +123,18 @@ describe('presets', () => {
     expect(await readdir(folder.path())).not.toContain('none');
   });
 
+  it('gives an image views where there is an augmentation of any kind, and refuses views without one', async () => {
+    const fixed = ['--batch', '20', '--subset', '0'];
+    expect(await configuration(fixed)).toMatchObject({ views: 0, cutout: 0 });
+    for (const flags of [['--crop-padding', '1'], ['--flip'], ['--cutout', '2']]) {
+      expect(await configuration([...fixed, ...flags])).toMatchObject({ views: 4 });
+    }
+    expect(await offline(quickstart(...fixed, '--views', '2'))).toEqual(
+      refusal(2, /--views got 2.*needs --crop-padding, --flip or --cutout/),
+    );
+    expect(await offline(quickstart('--cutout', '-1'))).toEqual(refusal(2, /--cutout got "-1"; it needs an integer from 0 to 1024/));
+  });
+
   it('knows what the paper does on CIFAR, and refuses other names', async () => {
     expect(paperPreset('cifar10')).toMatchObject({ batch: 200, cropPadding: 4, flip: true });
     expect(paperPreset('mnist')).toMatchObject({ batch: 64, cropPadding: 0, flip: false, views: 0 });
@@ -286,5 +298,25 @@ describe('inspect', () => {
     expect(await offline(['inspect', 'plain-6', '--data', folder.path('data'), '--input', '1x8x8'])).toEqual(
       refusal(2, /--data and --input/),
     );
+  });
+
+  it('lists what a search leaves alone, with the reason, and nothing of it unless asked', async () => {
+    expect(await n2nJson(['inspect', 'resnet20'])).not.toHaveProperty('fixed');
+    const { fixed, layers } = (await n2nJson(['inspect', 'resnet20', '--layers-fixed'])) as {
+      fixed: { id: string; removal: string | null; sizes: Record<string, string> }[];
+      layers: { id: string }[];
+    };
+    const byId = new Map(fixed.map((layer) => [layer.id, layer]));
+    expect(byId.get('conv1')).toMatchObject({ removal: 'is the first layer' });
+    expect(byId.get('layer1.0.conv2')).toMatchObject({ removal: null, sizes: { filters: 'is that of "conv1"' } });
+    expect(byId.get('fc')).toMatchObject({ removal: 'is the output', sizes: { features: 'is fixed (logits)' } });
+    // A layer that may be removed and shrunk is not in the list; one that is, is a layer.
+    expect(layers.length).toBeGreaterThan(fixed.length);
+    expect(fixed.every(({ id }) => layers.some((layer) => layer.id === id))).toBe(true);
+    const { stdout } = await n2n(['inspect', 'resnet20', '--layers-fixed']);
+    expect(stdout).toMatch(/What a search leaves alone:\n\nlayer +type +is not removed: it +keeps its width:/);
+    expect(stdout).toMatch(/layer1\.0\.conv2 +conv2d +its number of filters is that of "conv1"\n/);
+    // That a kernel of 1 gets no smaller is in the document only.
+    expect(stdout).not.toContain('stays: a smaller one');
   });
 });

@@ -69,12 +69,12 @@ async function runCommand(
   const { config } = resolveSettings({ config: common.config }, sources);
   const file = config === undefined ? undefined : await readConfiguration(config, declaration, commands);
   const all: Sources = file === undefined ? sources : { ...sources, file };
-  const { json, quiet } = resolveSettings(common, all);
+  const { json, quiet, deviceMemory } = resolveSettings(common, all);
   const given = completed(declaration, operands, file);
   const defaults = 'preset' in declaration.settings ? presetOf(all) : undefined;
   const resolved: Sources = defaults === undefined ? all : { ...all, preset: defaults };
   const origins = new Map([...originsOf(declaration.settings, resolved), ...given.origins]);
-  const context = new Context(environment, { json, quiet }, origins);
+  const context = new Context(environment, { json, quiet }, { origins, imageBytes: (deviceMemory ?? Infinity) * 2 ** 20 });
   try {
     const values = resolveSettings(declaration.settings, resolved);
     await declaration.run(context, values, given.values);

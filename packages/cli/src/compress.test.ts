@@ -121,6 +121,11 @@ describe('compress', () => {
     expect(await journal('other')).not.toEqual(await journal('first'));
   });
 
+  it('comes to them as well with its images streamed', async () => {
+    await n2nJson([...compress('streamed'), '--device-memory', '0']);
+    expect(await essence('streamed')).toEqual(await essence('first'));
+  });
+
   it('holds a run against controls at equal budget', async () => {
     await n2nJson(compress('held'));
     const searched = JSON.parse(await readFile(folder.path('held', 'result.json'), 'utf8')) as Record<string, Record<string, number>>;
@@ -528,9 +533,27 @@ describe('train', () => {
     await n2nJson(train('a.safetensors'));
     await n2nJson(train('b.safetensors'));
     await n2nJson(train('c.safetensors', '--seed', '2'));
-    const [a, b, c] = await Promise.all(['a', 'b', 'c'].map((name) => readFile(folder.path(`${name}.safetensors`))));
+    await n2nJson(train('d.safetensors', '--cutout', '3'));
+    await n2nJson(train('e.safetensors', '--cutout', '3'));
+    const [a, b, c, d, e] = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((name) => readFile(folder.path(`${name}.safetensors`))));
     expect(a!.equals(b!)).toBe(true);
     expect(a!.equals(c!)).toBe(false);
+    expect(d!.equals(e!)).toBe(true);
+    expect(a!.equals(d!)).toBe(false);
+  });
+
+  it('gives the same bits when its images are streamed, and says that they are', async () => {
+    const flags = ['--epochs', '2', '--batch', '20', '--crop-padding', '1', '--validation', '20'];
+    const train = (name: string): string[] => ['train', folder.path('small.json'), ...data, ...flags, '--out', folder.path(name)];
+    const resident = await n2nJson(train('resident.safetensors'));
+    const streamed = await n2n([...train('streamed.safetensors'), '--device-memory', '0', '--json']);
+    expect(streamed.stderr).toMatch(/images take .*, more than --device-memory gives them: they are streamed/);
+    expect(JSON.parse(streamed.stdout)).toMatchObject({ accuracy: resident['accuracy'], loss: resident['loss'] });
+    const [a, b] = await Promise.all(['resident', 'streamed'].map((name) => readFile(folder.path(`${name}.safetensors`))));
+    expect(a!.equals(b!)).toBe(true);
+    const evaluate = ['eval', folder.path('resident.safetensors'), ...data];
+    expect(await n2nJson([...evaluate, '--device-memory', '0'])).toEqual(await n2nJson(evaluate));
+    expect(await n2n([...evaluate, '--device-memory', 'all'])).toMatchObject({ code: 2, stdout: '' });
   });
 
   it('ends with 6 when training diverges, and writes nothing', async () => {

@@ -1,5 +1,6 @@
 // What a command gets from the process it runs in: streams, environment, the stop signal and the device.
 import { openDevice, type Choices, type Gpu, type OpenOptions, type Precision } from '@n2n/kernels';
+import type { PUBLISHED_DATASETS } from '@n2n/trainer';
 import { adapterRecord } from './output/adapter.js';
 import { Output, type OutputOptions, type Streams } from './output/output.js';
 import { readTuning, tuningFolder, tuningPath, type Tuning } from './tuning/store.js';
@@ -12,6 +13,13 @@ export interface CliEnvironment extends Streams {
   readonly self?: readonly [string, ...string[]];
   /** In place of opening a device, for tests that lose one. */
   readonly open?: (options: OpenOptions) => Promise<Gpu>;
+  /** In place of the published data sets, for tests that have a server of their own. */
+  readonly published?: Partial<typeof PUBLISHED_DATASETS>;
+}
+
+interface Given {
+  readonly origins?: ReadonlyMap<string, string>;
+  readonly imageBytes?: number;
 }
 
 export class Context {
@@ -19,18 +27,23 @@ export class Context {
   readonly variables: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
   readonly self: CliEnvironment['self'];
+  readonly published: CliEnvironment['published'];
   /** Where the value of each setting and argument came from, by name. */
   readonly origins: ReadonlyMap<string, string>;
+  /** What a set of images may take on the device. */
+  readonly imageBytes: number;
   readonly #open: (options: OpenOptions) => Promise<Gpu>;
   #gpu: Gpu | undefined;
   #tuning: Tuning | undefined;
 
-  constructor(environment: CliEnvironment, options: OutputOptions, origins: ReadonlyMap<string, string> = new Map()) {
+  constructor(environment: CliEnvironment, options: OutputOptions, { origins = new Map(), imageBytes = Infinity }: Given = {}) {
     this.output = new Output(environment, options);
     this.variables = environment.variables;
     this.signal = environment.signal;
     this.self = environment.self;
+    this.published = environment.published;
     this.origins = origins;
+    this.imageBytes = imageBytes;
     this.#open = environment.open ?? openDevice;
   }
 

@@ -114,7 +114,7 @@ async function judgeTwice(
 ): Promise<{ cheap: Judged; full: Judged; accuracy: number }> {
   const validation = values.validation ?? defaultValidation(dataset.train.count);
   const options = { ...values, validation, views: values.views ?? defaultViews(values) };
-  return withImages(gpu, dataset.train, dataset, async (images) =>
+  return withImages(context, gpu, dataset.train, dataset, async (images) =>
     withMaterial(
       context,
       gpu,

@@ -2,7 +2,17 @@
 import { EngineError, provenance } from '@n2n/benchmarks';
 import { parseConstraint, sampleStudents, type Candidate } from '@n2n/agent';
 import { compileOpSet, type Gpu } from '@n2n/kernels';
-import { DeviceImages, initialWeights, keyedRandom, paperAdam, Parameters, stepsPerEpoch, type Model, type Split } from '@n2n/trainer';
+import {
+  DeviceImages,
+  freeTable,
+  initialWeights,
+  keyedRandom,
+  paperAdam,
+  Parameters,
+  stepsPerEpoch,
+  type Model,
+  type Split,
+} from '@n2n/trainer';
 import { parameterCount, zooSpec } from '@n2n/trainer/network';
 import { BENCH, COMPRESS, QUICKSTART } from '../budgets.js';
 import { defineCommand } from '../command.js';
@@ -190,7 +200,7 @@ async function withWork<T>(
     const work = { ...shared, settings: settingsOfAll, halving: values.halving, table: logits };
     return await use({ work, logitsSeconds: seconds });
   } finally {
-    await gpu.free(logits.slice);
+    await freeTable(gpu, logits);
     await teacher.destroy();
     await images.destroy();
   }

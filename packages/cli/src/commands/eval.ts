@@ -20,7 +20,7 @@ export const evalCommand = defineCommand({
     const gpu = await context.openGpu(values.adapter);
     const images = dataset[values.split];
     const parameters = await Parameters.create(gpu, model.spec, model.weights);
-    const evaluation = await withImages(gpu, images, dataset, (onDevice) =>
+    const evaluation = await withImages(context, gpu, images, dataset, (onDevice) =>
       evaluateOn(gpu, parameters, onDevice, model.preprocessing, allIndices(images.count), context.signal),
     );
     await parameters.destroy();

@@ -8,6 +8,7 @@ import { benchSearchCommand } from './bench-search.js';
 import { benchAllCommand, benchOpsCommand, benchStepCommand } from './bench.js';
 import { compressCommand } from './compress.js';
 import { convertCommand } from './convert.js';
+import { dataFetchCommand, dataListCommand } from './data.js';
 import { doctorCommand } from './doctor.js';
 import { evalCommand } from './eval.js';
 import { inspectCommand } from './inspect.js';
@@ -17,7 +18,10 @@ import { tuneCommand } from './tune.js';
 import { trainCommand } from './train.js';
 
 /** What a group of commands is about. */
-export const groupDescriptions: Readonly<Record<string, string>> = { bench: 'speed of kernels and of whole steps on this machine' };
+export const groupDescriptions: Readonly<Record<string, string>> = {
+  bench: 'speed of kernels and of whole steps on this machine',
+  data: 'data sets known by name',
+};
 
 export const commands: readonly CommandDeclaration[] = [
   quickstartCommand,
@@ -28,6 +32,8 @@ export const commands: readonly CommandDeclaration[] = [
   evalCommand,
   inspectCommand,
   convertCommand,
+  dataListCommand,
+  dataFetchCommand,
   doctorCommand,
   tuneCommand,
   benchOpsCommand,

@@ -34,6 +34,7 @@ const {
   weightDecay,
   cropPadding,
   flip,
+  cutout,
   out,
   printConfig,
   adapter,
@@ -57,6 +58,7 @@ const trainSettings = {
   weightDecay,
   cropPadding,
   flip,
+  cutout,
   out,
   printConfig,
   adapter,
@@ -145,7 +147,7 @@ async function trainAndSave(context: Context, values: Values, dataset: Dataset, 
   let training: TrainingResult;
   let epochsDone = 0;
   try {
-    training = await withImages(gpu, dataset.train, dataset, (images) =>
+    training = await withImages(context, gpu, dataset.train, dataset, (images) =>
       fit(
         gpu,
         parameters,
@@ -174,7 +176,7 @@ async function trainAndSave(context: Context, values: Values, dataset: Dataset, 
   }
   const trainingSeconds = (performance.now() - started) / 1000;
   await save(`${values.epochs} epochs`);
-  const test = await withImages(gpu, dataset.test, dataset, (images) =>
+  const test = await withImages(context, gpu, dataset.test, dataset, (images) =>
     evaluateOn(gpu, parameters, images, preprocessing, allIndices(dataset.test.count), context.signal),
   );
   await parameters.destroy();

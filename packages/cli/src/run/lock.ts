@@ -84,7 +84,7 @@ function inUse(folder: string, holder: Holder | undefined): RunInUseError {
   const who =
     holder === undefined ? 'an unreadable lock file' : `process ${holder.pid}${holder.host === hostname() ? '' : ` on ${holder.host}`}`;
   return new RunInUseError(
-    `${folder} is locked by ${who}; wait for it, or remove ${lockPath(folder)} when you know that nothing uses the run`,
+    `${folder} is locked by ${who}; wait for it, or remove ${lockPath(folder)} when you know that nothing uses the folder`,
   );
 }
 

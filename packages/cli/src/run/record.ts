@@ -66,6 +66,8 @@ const configurationSchema = z.object({
   views: z.int(),
   cropPadding: z.int(),
   flip: z.boolean(),
+  /** Missing in runs from before there was one, which is 0. */
+  cutout: z.int().optional(),
   /** Training of the best student. */
   top: z.int(),
   finalEpochs: z.int(),

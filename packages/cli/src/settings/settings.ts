@@ -13,6 +13,13 @@ export const common = {
     flags: '--config <file>',
     about: 'YAML or JSON file with defaults for flags, such as "epochs: 3"; variables (N2N_EPOCHS) and flags win over it',
   }),
+  deviceMemory: optionalInteger(
+    {
+      flags: '--device-memory <MiB>',
+      about: 'device memory that images may take; larger sets are streamed, with the same results (default: what the device gives)',
+    },
+    0,
+  ),
 };
 
 export const adapter = text(
@@ -87,6 +94,7 @@ export const momentum = decimal({ flags: '--momentum <x>', about: "sgd's momentu
 export const weightDecay = decimal({ flags: '--weight-decay <x>', about: 'L2 penalty' }, { least: 0, most: 10 }, 5e-4);
 export const cropPadding = integer({ flags: '--crop-padding <n>', about: 'augmentation: random crop with a border of n pixels' }, 0, 0, 64);
 export const flip = toggle({ flags: '--flip', about: 'augmentation: random horizontal flip' }, false);
+export const cutout = integer({ flags: '--cutout <n>', about: 'augmentation: a square of n pixels a side masked, anywhere' }, 0, 0, 1024);
 export const out = { ...optionalText({ flags: '--out <file>', about: 'model file to write' }), environment: false as const };
 export const printConfig = {
   ...toggle({ flags: '--print-config', about: 'print what the run would be started with and where each value came from, and stop' }, false),
@@ -191,6 +199,7 @@ export const search = {
   ),
   cropPadding,
   flip,
+  cutout,
   cohort: integer({ flags: '--cohort <n>', about: 'candidates trained side by side' }, 1, COMPRESS.cohort, 256),
   halving: integer(
     { flags: '--halving <n>', about: 'successive halving inside a cohort: the best 1/n go on at each rung; 1 for none' },

@@ -1,6 +1,7 @@
 // Small data sets in the published layouts, made of patterns that a small network learns in a few steps.
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { crc32, deflateSync } from 'node:zlib';
 import { keyedRandom } from '@n2n/trainer';
 
 interface Records {
@@ -68,8 +69,43 @@ export async function writeCifar10(folder: string, perFile: number): Promise<voi
   }
 }
 
-/** A network of three convolutions for 1 x size x size images, small enough to train in a second. */
-export function smallSpec(classes: number, size: number): object {
+/** Writes PNG files of size x size, RGB, as train/CLASS/i.png and test/CLASS/i.png; class c of `classes` is a letter. */
+export async function writeImageFolder(folder: string, { train, test, classes, size }: IdxOptions): Promise<void> {
+  for (const [split, count] of Object.entries({ train, test })) {
+    const { images, labels } = patterns(split, count, classes, 3, size);
+    for (const [i, image] of images.entries()) {
+      const path = join(folder, split, String.fromCharCode(97 + (labels[i] ?? 0)), `${i}.png`);
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, png(image, size));
+    }
+  }
+}
+
+/** `planes`: [3, size, size]. */
+function png(planes: Uint8Array, size: number): Uint8Array {
+  const rows = Buffer.alloc(size * (1 + 3 * size)); // each row begins with its filter, 0 for none
+  for (let y = 0; y < size; y++) {
+    for (let x = 0; x < size; x++) {
+      for (let c = 0; c < 3; c++) rows[y * (1 + 3 * size) + 1 + 3 * x + c] = planes[(c * size + y) * size + x] ?? 0;
+    }
+  }
+  const shape = Buffer.alloc(13);
+  shape.writeUInt32BE(size, 0);
+  shape.writeUInt32BE(size, 4);
+  shape.set([8, 2], 8); // bits a channel; RGB
+  const parts = { IHDR: shape, IDAT: deflateSync(rows), IEND: Buffer.alloc(0) };
+  const chunks = Object.entries(parts).map(([type, content]) => {
+    const body = Buffer.concat([Buffer.from(type), content]);
+    const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)];
+    length.writeUInt32BE(content.length);
+    checksum.writeUInt32BE(crc32(body));
+    return Buffer.concat([length, body, checksum]);
+  });
+  return Buffer.concat([Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10), ...chunks]);
+}
+
+/** A network of three convolutions for channels x size x size images, small enough to train in a second. */
+export function smallSpec(classes: number, size: number, channels = 1): object {
   const conv = (filters: number): object[] => [
     { type: 'conv2d', attributes: { filters, kernel: 3, padding: 1, bias: false } },
     { type: 'batch-norm' },
@@ -77,7 +113,7 @@ export function smallSpec(classes: number, size: number): object {
   ];
   return {
     name: 'small',
-    input: { channels: 1, height: size, width: size },
+    input: { channels, height: size, width: size },
     classes,
     nodes: [
       ...conv(16),

@@ -34,7 +34,7 @@ export async function runControl(
 ): Promise<ControlResult> {
   const path = run.path('baselines', `${control}.safetensors`);
   const { configuration } = run.record;
-  const { found, trained } = await withImages(gpu, dataset.train, dataset, (images) =>
+  const { found, trained } = await withImages(context, gpu, dataset.train, dataset, (images) =>
     withMaterial(
       context,
       gpu,
@@ -53,7 +53,7 @@ export async function runControl(
       },
     ),
   );
-  const [figures] = await withImages(gpu, dataset.test, dataset, (images) =>
+  const [figures] = await withImages(context, gpu, dataset.test, dataset, (images) =>
     figuresOf(context, gpu, [{ model: trained.model, path, accuracy: trained.accuracy }], images, trained.batch),
   );
   return { ...figures!, control, candidates: found.rewards.length, meanReward: lastQuarter(found.rewards) };

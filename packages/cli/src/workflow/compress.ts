@@ -86,7 +86,7 @@ async function withRetries(context: Context, run: Run, dataset: Dataset, first: 
 
 /** `started`: when the work on the run began, by performance.now(). */
 async function attemptRun(context: Context, run: Run, dataset: Dataset, gpu: Gpu, started: number): Promise<Result> {
-  const searched = await withImages(gpu, dataset.train, dataset, (images) => searchAndTrain(context, gpu, run, dataset, images));
+  const searched = await withImages(context, gpu, dataset.train, dataset, (images) => searchAndTrain(context, gpu, run, dataset, images));
   const { model, student, search, teacherValidation, studentValidation, skippedSteps } = searched;
   context.output.note(`measuring on the ${dataset.test.count} test images`);
   const { seed, data, constraint, precision = 'f32' } = run.record.configuration;
@@ -95,7 +95,7 @@ async function attemptRun(context: Context, run: Run, dataset: Dataset, gpu: Gpu
     { model, path: run.path('teacher.safetensors'), accuracy: teacherValidation },
     { model: student, path: run.path('best', 'student.safetensors'), accuracy: studentValidation },
   ];
-  const measured = await withImages(gpu, dataset.test, dataset, (images) => figuresOf(context, gpu, networks, images, batch));
+  const measured = await withImages(context, gpu, dataset.test, dataset, (images) => figuresOf(context, gpu, networks, images, batch));
   const figures = { teacher: measured[0]!, student: measured[1]! };
   return {
     run: run.folder,

@@ -1,5 +1,5 @@
 // What judging and training students needs of a run: its teacher, the images and how they are divided, the teacher's logits.
-import { Parameters, type Augmentation, type Dataset, type DeviceImages, type Model, type TeacherTable } from '@n2n/trainer';
+import { freeTable, Parameters, type Augmentation, type Dataset, type DeviceImages, type Model, type TeacherTable } from '@n2n/trainer';
 import type { Gpu } from '@n2n/kernels';
 import type { Context } from '../context.js';
 import { percent } from '../output/format.js';
@@ -23,7 +23,7 @@ export interface Material {
 }
 
 /** What the material depends on besides teacher and data. */
-export type MaterialOptions = Pick<Configuration, 'validation' | 'seed' | 'subset' | 'views' | 'cropPadding' | 'flip'>;
+export type MaterialOptions = Pick<Configuration, 'validation' | 'seed' | 'subset' | 'views' | 'cropPadding' | 'flip' | 'cutout'>;
 
 /** Gets the material together for as long as `work` runs. `teacherOf` is given the images that a teacher may be trained on. */
 export async function withMaterial<T>(
@@ -48,6 +48,6 @@ export async function withMaterial<T>(
   try {
     return await work({ model, accuracy, images, all, train, validation, table, augmentation });
   } finally {
-    await gpu.free(table.slice);
+    await freeTable(gpu, table);
   }
 }

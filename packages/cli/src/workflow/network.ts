@@ -21,12 +21,26 @@ import {
   type TrainingResult,
 } from '@n2n/trainer';
 import { performance } from 'node:perf_hooks';
+import type { Context } from '../context.js';
+import { bytes, count } from '../output/format.js';
 import type { Progress } from '../output/progress.js';
 
-/** Images on the device for as long as `work` runs. */
-export async function withImages<T>(gpu: Gpu, split: Split, data: Dataset, work: (images: DeviceImages) => Promise<T>): Promise<T> {
+/** Images on the device, or streamed to it where they do not fit, for as long as `work` runs. */
+export async function withImages<T>(
+  { output, imageBytes }: Context,
+  gpu: Gpu,
+  split: Split,
+  data: Dataset,
+  work: (images: DeviceImages) => Promise<T>,
+): Promise<T> {
   const { channels, height, width } = data;
-  const images = await DeviceImages.create(gpu, split, { channels, height, width });
+  const images = await DeviceImages.create(gpu, split, { channels, height, width }, imageBytes);
+  if (images.shards === undefined) {
+    const limit = imageBytes === Infinity ? 'more than this device has' : 'more than --device-memory gives them';
+    output.note(
+      `${count(split.count)} images take ${bytes(split.count * images.stride)}, ${limit}: they are streamed to it as they are needed`,
+    );
+  }
   try {
     return await work(images);
   } finally {
@@ -34,11 +48,20 @@ export async function withImages<T>(gpu: Gpu, split: Split, data: Dataset, work:
   }
 }
 
+interface AugmentationFlags {
+  readonly cropPadding: number;
+  readonly flip: boolean;
+  readonly cutout?: number | undefined;
+}
+
+/** Whether a view of an image may be anything but the image itself. */
+export const augments = ({ cropPadding, flip, cutout = 0 }: AugmentationFlags): boolean => cropPadding > 0 || flip || cutout > 0;
+
 /** The augmentation that the flags ask for, or undefined for none. */
-export function augmentationOf(options: { cropPadding: number; flip: boolean; seed: number }): Augmentation | undefined {
-  const { cropPadding, flip, seed } = options;
-  if (cropPadding === 0 && !flip) return undefined;
-  return { cropPadding, flip, seed: keyedRandom(seed, 'augmentation').next() };
+export function augmentationOf(options: AugmentationFlags & { readonly seed: number }): Augmentation | undefined {
+  const { cropPadding, flip, cutout = 0, seed } = options;
+  if (!augments(options)) return undefined;
+  return { cropPadding, flip, cutout, seed: keyedRandom(seed, 'augmentation').next() };
 }
 
 export interface FitOptions extends Omit<TrainingOptions, 'onProgress' | 'signal'> {

@@ -62,7 +62,7 @@ async function withBatchNorms(context: Context, gpu: Gpu, teacher: Model, datase
   const parameters = await Parameters.create(gpu, teacher.spec, teacher.weights);
   try {
     const { preprocessing } = teacher;
-    const statistics = await withImages(gpu, dataset.train, dataset, (images) =>
+    const statistics = await withImages(context, gpu, dataset.train, dataset, (images) =>
       channelStatistics(gpu, parameters, images, { convolutions, indices: spaced, preprocessing, signal: context.signal }),
     );
     return { ...teacher, ...insertBatchNorm(teacher, convolutions, statistics) };

@@ -6,6 +6,7 @@ import {
   epochOrder,
   evaluationBatch,
   type Parameters,
+  readTable,
   scheduleRows,
   startingWeights,
   stepsPerEpoch,
@@ -164,7 +165,7 @@ async function sharedTraining({ gpu, split, images, model, table, settings, vali
   const channelOf = (i: number): number => Math.floor(i / (height * width)) % channels;
   const pixels = Float32Array.from(split.images, (pixel, i) => (pixel / 255 - mean[channelOf(i)]!) / std[channelOf(i)]!);
   const stride = padded(table.classes);
-  const logits = (await gpu.read(table.slice)).filter((_, i) => i % stride < table.classes);
+  const logits = (await readTable(gpu, table)).filter((_, i) => i % stride < table.classes);
   return { images: pixels, geometry: images.geometry, labels: split.labels, teacherLogits: logits, validation, adam: settings.optimiser };
 }
 

@@ -9,6 +9,7 @@ import { configurationSha256, RUN_FORMAT, sha256, type Configuration, type RunRe
 import { Run } from '../run/run.js';
 import { choicesSha256 } from '../tuning/store.js';
 import { VERSION } from '../version.js';
+import { augments } from './network.js';
 import { searchOptions } from './search.js';
 import { checkBatch, choose, divide } from './split.js';
 import { POLICIES_FILE, type Transfer } from './transfer.js';
@@ -18,16 +19,15 @@ export const defaultValidation = (images: number): number =>
   Math.min(COMPRESS.validation, Math.max(1, Math.round(VALIDATION_FRACTION * images)));
 
 /** How many views an image gets when --views does not say. */
-export const defaultViews = ({ cropPadding, flip }: { cropPadding: number; flip: boolean }): number =>
-  cropPadding > 0 || flip ? COMPRESS.views : 0;
+export const defaultViews = (flags: Parameters<typeof augments>[0]): number => (augments(flags) ? COMPRESS.views : 0);
 
 /** Throws what the search would throw later: UsageError, SelectionError, ConfigurationError. */
 export function checkConfiguration(configuration: Configuration, dataset: Dataset, transfer?: Transfer): void {
-  const { validation, subset, seed, batch, views, cropPadding, flip } = configuration;
+  const { validation, subset, seed, batch, views } = configuration;
   checkSearch(searchOptions(configuration), transfer?.policies);
-  if (views > 0 && cropPadding === 0 && !flip) {
+  if (views > 0 && !augments(configuration)) {
     throw new UsageError(
-      `--views got ${views}, but without augmentation every view is the image itself; it needs --crop-padding or --flip, or 0`,
+      `--views got ${views}, but without augmentation every view is the image itself; it needs --crop-padding, --flip or --cutout, or 0`,
     );
   }
   const options = { validation, classes: dataset.classes, seed };

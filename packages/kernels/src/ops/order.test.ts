@@ -4,7 +4,7 @@ import { openDevice } from '../gpu/device.js';
 import { Recorder } from '../gpu/recording.js';
 import { clock } from './clock/index.js';
 import { gather, type GatherShape } from './gather/index.js';
-import { cropOf } from './gather/reference.js';
+import { cropOf, gatherReference } from './gather/reference.js';
 import { PLAIN_VIEW, VOID_IMAGE } from './order.js';
 import { rows } from './rows/index.js';
 
@@ -21,6 +21,8 @@ const shape: GatherShape = {
   channels: 1,
   cropPadding: 2,
   flip: true,
+  cutout: 3,
+  ring: 0,
   seed: 5,
   mean: [0],
   std: [1],
@@ -102,5 +104,37 @@ describe('order', () => {
     expect(counts.size).toBe(50);
     // 400 expected in each of 50 cells; chi-squared with 49 degrees of freedom exceeds 86 once in a thousand.
     expect([...counts.values()].reduce((sum, n) => sum + (n - 400) ** 2 / 400, 0)).toBeLessThan(86);
+  });
+
+  it('cuts a square out around any pixel, the part inside the image set to 0 after normalisation', () => {
+    const side = 3;
+    const bright: GatherShape = { ...shape, batch: 1, steps: 1, count: 1, cropPadding: 0, cutout: side, mean: [0.25], std: [0.5] };
+    const centres = new Map<string, number>();
+    const draws = 36 * 400;
+    for (let view = 0; view < draws; view++) {
+      const tensors = {
+        images: new Float64Array(IMAGE_WORDS).fill(0xffffffff),
+        order: Float64Array.of(0, view),
+        clock: new Float64Array(4),
+      };
+      const x = new Float64Array(36 * 4);
+      if (view < 200) {
+        gatherReference(bright, { ...tensors, x });
+        const zeros = Array.from({ length: 36 }, (_, p) => p).filter((p) => x[4 * p] === 0);
+        const others = Array.from({ length: 36 }, (_, p) => x[4 * p]).filter((value) => value !== 0);
+        expect(others.every((value) => value === 1.5)).toBe(true);
+        const rows = new Set(zeros.map((p) => Math.floor(p / 6)));
+        const columns = new Set(zeros.map((p) => p % 6));
+        // A whole rectangle, of the full side or less one where the centre is at a border.
+        expect(zeros).toHaveLength(rows.size * columns.size);
+        for (const size of [rows.size, columns.size]) expect(size === side || size === side - 1).toBe(true);
+      }
+      const { cutX, cutY } = cropOf(bright, 0, view);
+      const key = `${cutX + 1} ${cutY + 1}`;
+      centres.set(key, (centres.get(key) ?? 0) + 1);
+    }
+    expect(centres.size).toBe(36);
+    // Chi-squared with 35 degrees of freedom exceeds 67 once in a thousand.
+    expect([...centres.values()].reduce((sum, n) => sum + (n - 400) ** 2 / 400, 0)).toBeLessThan(67);
   });
 });

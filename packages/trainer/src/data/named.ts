@@ -44,8 +44,8 @@ export const NAMED_DATASETS: Readonly<Record<DatasetName, NamedDataset>> = {
     // Where the Debian and Ubuntu package puts it.
     installed: () => '/usr/share/datasets/fashion-mnist',
     advice: (folder) =>
-      `On Debian and Ubuntu run "apt-get install dataset-fashion-mnist"; or put ${IDX_DESCRIPTION}, ` +
-      `from github.com/zalandoresearch/fashion-mnist, into ${folder}`,
+      'Run "n2n data fetch fashion-mnist" or, on Debian and Ubuntu, "apt-get install dataset-fashion-mnist"; or put ' +
+      `${IDX_DESCRIPTION}, from github.com/zalandoresearch/fashion-mnist, into ${folder}`,
   },
   cifar10: cifar(CIFAR10),
   cifar100: cifar(CIFAR100),
@@ -54,7 +54,8 @@ export const NAMED_DATASETS: Readonly<Record<DatasetName, NamedDataset>> = {
     decoding: 'svhn',
     classNames: DIGITS,
     advice: (folder) =>
-      `Put ${SVHN_FILES.join(' and ')} from ufldl.stanford.edu/housenumbers into ${folder}; or give the ` + 'folder instead of the name',
+      `Run "n2n data fetch svhn"; or put ${SVHN_FILES.join(' and ')} from ufldl.stanford.edu/housenumbers into ${folder}; or give the ` +
+      'folder instead of the name',
   },
 };
 
@@ -65,7 +66,7 @@ function cifar(layout: CifarLayout): NamedDataset {
     decoding,
     classNames,
     advice: (target) =>
-      `Get "${title} binary version" (${decoding.replace('cifar', 'cifar-')}-binary.tar.gz) from ` +
+      `Run "n2n data fetch ${decoding}"; or get "${title} binary version" (${decoding.replace('cifar', 'cifar-')}-binary.tar.gz) from ` +
       `www.cs.toronto.edu/~kriz/cifar.html and unpack it so that ${target} holds ${cifarFiles(layout).join(', ')}; or give the folder ` +
       'instead of the name',
   };

@@ -97,7 +97,7 @@ describe('named data sets', () => {
     const target = join(folder, 'cifar-10-batches-bin');
     await expect(openDataset('cifar10', { folders: [folder] })).rejects.toThrow(
       new RegExp(
-        `^cifar10: .*searched ${target}\\. Get .*www\\.cs\\.toronto\\.edu/~kriz/cifar\\.html .*so that ${target} holds data_batch_1\\.bin`,
+        `^cifar10: .*searched ${target}\\. Run "n2n data fetch cifar10"; or get .*www\\.cs\\.toronto\\.edu/~kriz/cifar\\.html .*so that ${target} holds data_batch_1\\.bin`,
       ),
     );
   });

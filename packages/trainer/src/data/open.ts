@@ -36,7 +36,7 @@ export async function openDataset(nameOrPath: string, options: OpenOptions = {})
 }
 
 /** The folder that holds a named data set, or undefined when none of the searched ones exists. */
-async function locateDataset(name: DatasetName, folders: readonly string[] = defaultDataFolders()): Promise<string | undefined> {
+export async function locateDataset(name: DatasetName, folders: readonly string[] = defaultDataFolders()): Promise<string | undefined> {
   for (const folder of searchedFolders(name, folders)) if (await isFolder(folder)) return folder;
   return undefined;
 }
@@ -49,6 +49,12 @@ async function openNamed(name: DatasetName, folders: readonly string[]): Promise
     const target = join(folders[0] ?? '.', source.folder);
     throw new DataError(name, `this data set is not on this machine; searched ${searched}. ${source.advice(target)}`);
   }
+  return openFolder(name, folder);
+}
+
+/** Opens the named data set that the folder must hold. */
+export async function openFolder(name: DatasetName, folder: string): Promise<Dataset> {
+  const source = NAMED_DATASETS[name];
   const decoded = await readFolder(folder, { classes: source.classNames.length, images: IMAGE_DEFAULTS });
   if (decoded.decoding !== source.decoding) {
     throw new DataError(folder, `holds another data set (${decoded.decoding}) in the place of ${name} (${source.decoding})`);

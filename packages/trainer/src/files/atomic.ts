@@ -58,6 +58,15 @@ async function flushFolder(folder: string): Promise<void> {
   }
 }
 
+/** What `write`, which writes `path`, returns; a file system error of it becomes a FileWriteError. */
+export async function writing<T>(path: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    throw error instanceof Error && 'syscall' in error ? writeError(path, dirname(path), error) : error;
+  }
+}
+
 function writeError(path: string, folder: string, error: unknown): FileWriteError {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   const cause = { cause: error };

@@ -5,7 +5,7 @@ import { sampleWords } from '../plan/layout.js';
 import { sampleLayouts, type Parameters } from '../plan/parameters.js';
 import { EvaluationPlan } from '../plan/plan.js';
 import { Feed, type FeedOptions, type TeacherTable } from './feed.js';
-import type { DeviceImages } from './images.js';
+import { allocateShards, type DeviceImages } from './images.js';
 import { runSteps, type StepsOptions } from './run.js';
 
 export interface Evaluation {
@@ -71,14 +71,17 @@ export async function teacherTable(
   const views = Math.max(1, options.views);
   const steps = Math.ceil((indices.length * views) / batch);
   return Allocations.create(gpu, async (kept) => {
-    const slice = await kept.allocate(images.count * views * padded(classes) * 4, 'teacher logits');
+    const shards = await allocateShards(gpu, kept, images.count, views * padded(classes) * 4, 'teacher logits');
     const temporary = new Allocations(gpu);
     try {
       const feed = temporary.adopt(await Feed.create(gpu, images, { ...options, steps }));
       const plan = temporary.adopt(await EvaluationPlan.create(gpu, teacher, feed));
       const recorder = new Recorder(gpu);
-      const shape = { batch, words: padded(classes), views, first: 0, count: images.count, steps, voidWord: 0 };
-      recorder.add(rows, 'scatter', shape, { y: plan.logits, order: feed.slice('order'), clock: feed.slice('clock'), table: slice });
+      const shape = { batch, words: padded(classes), views, steps, voidWord: 0 };
+      for (const { first, count, slice } of shards) {
+        const slices = { y: plan.logits, order: feed.slice('order'), clock: feed.slice('clock'), table: slice };
+        recorder.add(rows, 'scatter', { ...shape, first, count }, slices);
+      }
       const scatter = temporary.adopt(await recorder.finish('teacher logits'));
       feed.setOrder(viewOrder(indices, options.views));
       const encodeStep = (pass: GPUComputePassEncoder): void => {
@@ -86,7 +89,7 @@ export async function teacherTable(
         scatter.encode(pass);
       };
       await runSteps(gpu, feed, encodeStep, steps, options);
-      return { slice, views, classes };
+      return { shards, views, classes };
     } finally {
       await temporary.destroy();
     }
@@ -105,6 +108,19 @@ function viewOrder(indices: Uint32Array, views: number): Uint32Array {
     });
   }
   return pairs;
+}
+
+/** Gives the memory of a table back. */
+export async function freeTable(gpu: Gpu, { shards }: TeacherTable): Promise<void> {
+  await gpu.free(...shards.map(({ slice }) => slice));
+}
+
+/** A table's content: [count, views, classes4]. */
+export async function readTable(gpu: Gpu, { shards, views, classes }: TeacherTable): Promise<Float32Array> {
+  const row = views * padded(classes);
+  const logits = new Float32Array(shards.reduce((sum, { count }) => sum + count, 0) * row);
+  for (const { first, count, slice } of shards) logits.set((await gpu.read(slice)).subarray(0, count * row), first * row);
+  return logits;
 }
 
 /** The largest batch, at most 500, that keeps every activation of the network under 32 MiB. */

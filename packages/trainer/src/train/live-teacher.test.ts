@@ -13,22 +13,34 @@ import { runSteps } from './run.js';
 const gpu = await openDevice();
 afterAll(() => gpu.close());
 
-it('fills the batch of every step with the logits of its images', async () => {
+it.each([
+  ['its images', 0, undefined],
+  ['their cropped, mirrored and cut views', 3, { cropPadding: 2, flip: true, cutout: 5, seed: 9 }],
+] as const)('fills the batch of every step with the logits of %s', async (_, views, augmentation) => {
   const geometry = { channels: 1, height: 12, width: 12 };
   const images = await DeviceImages.create(gpu, patterns(24, 4, 1, 12), geometry);
   const preprocessing = { mean: [0.4], std: [0.3] };
   const spec = zooSpec('mnist-cnn@0.5', { ...geometry, classes: 4 });
   const teacher = await Parameters.create(gpu, spec, initialWeights(spec, 3));
-  const order = plainOrder(Uint32Array.from({ length: 24 }, (_, i) => (i * 7) % 24));
+  const order = plainOrder(Uint32Array.from({ length: 24 }, (_image, i) => (i * 7) % 24));
+  if (views > 0) for (let i = 0; i < 24; i++) order[2 * i + 1] = i % views;
+  const augmented = augmentation === undefined ? {} : { augmentation };
   const table = await teacherTable(gpu, teacher, images, {
     batch: 24,
     preprocessing,
-    indices: Uint32Array.from(order).filter((_, i) => i % 2 === 0),
-    views: 0,
+    ...augmented,
+    indices: Uint32Array.from(order).filter((_image, i) => i % 2 === 0),
+    views,
   });
 
   const logitsOfSteps = async (given: FeedOptions['teacher']): Promise<Float32Array[]> => {
-    const feed = await Feed.create(gpu, images, { batch: 8, steps: 3, preprocessing, ...(given === undefined ? {} : { teacher: given }) });
+    const feed = await Feed.create(gpu, images, {
+      batch: 8,
+      steps: 3,
+      preprocessing,
+      ...augmented,
+      ...(given === undefined ? {} : { teacher: given }),
+    });
     const logits: Float32Array[] = [];
     for (let step = 0; step < 3; step++) {
       feed.setOrder(order);

@@ -4,7 +4,7 @@ import { DeviceMemoryError, openDevice, type Destroyable } from '@n2n/kernels';
 import { zooSpec } from '../network/index.js';
 import { EvaluationPlan, Parameters, TrainingPlan } from '../plan/index.js';
 import { patterns } from '../testing/patterns.js';
-import { teacherTable } from './evaluate.js';
+import { freeTable, teacherTable } from './evaluate.js';
 import { Feed } from './feed.js';
 import { DeviceImages } from './images.js';
 import { initialWeights } from './initial.js';
@@ -18,6 +18,7 @@ const split = patterns(16, 4, 1, 12);
 const weights = initialWeights(spec, 'a');
 const preprocessing = { mean: [0.4], std: [0.3] };
 const images = await DeviceImages.create(gpu, split, spec.input);
+const streamed = await DeviceImages.create(gpu, split, spec.input, 0);
 const tableOptions = { batch: 8, preprocessing, indices: Uint32Array.from([1, 2, 3]), views: 2 };
 const table = await teacherTable(gpu, await Parameters.create(gpu, spec, weights), images, tableOptions);
 const parameters = await Parameters.create(gpu, spec, weights);
@@ -26,17 +27,19 @@ const objective = { hard: { weight: 1, smoothing: 0 }, mse: { weight: 1 } };
 
 /** Each with the number of its allocations at least. */
 const makers: [string, number, () => Promise<Destroyable>][] = [
-  ['DeviceImages', 2, () => DeviceImages.create(gpu, split, spec.input)],
+  // Without room for the pixels it is a streamed set.
+  ['DeviceImages', 1, () => DeviceImages.create(gpu, split, spec.input)],
   ['Parameters', 2, () => Parameters.create(gpu, spec, weights)],
   ['Feed', 5, () => Feed.create(gpu, images, { batch: 8, steps: 2, preprocessing, teacher: table })],
+  ['Feed of a streamed set', 4, () => Feed.create(gpu, streamed, { batch: 8, steps: 2, preprocessing })],
   ['EvaluationPlan', 2, () => EvaluationPlan.create(gpu, parameters, feed)],
   ['TrainingPlan', 7, () => TrainingPlan.create(gpu, parameters, feed, { objective, optimiser: paperAdam, seed: 1, steps: 2 })],
   [
     'teacherTable',
     7,
     async () => {
-      const { slice } = await teacherTable(gpu, parameters, images, tableOptions);
-      return { destroy: () => gpu.free(slice) };
+      const made = await teacherTable(gpu, parameters, images, tableOptions);
+      return { destroy: () => freeTable(gpu, made) };
     },
   ],
 ];

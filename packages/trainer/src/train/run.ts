@@ -5,7 +5,7 @@ import type { Gpu } from '@n2n/kernels';
 import type { Feed } from './feed.js';
 
 const SUBMIT_MS = 200;
-const MOST_STEPS_A_SUBMIT = 64;
+export const MOST_STEPS_A_SUBMIT = 64;
 
 export interface StepsOptions {
   readonly signal?: AbortSignal;
@@ -24,7 +24,7 @@ export async function runSteps(
   let perSubmit = 1;
   for (let done = 0; done < steps;) {
     options.signal?.throwIfAborted();
-    const count = Math.min(perSubmit, steps - done);
+    const count = Math.min(perSubmit, steps - done, feed.stepsReady);
     const start = performance.now();
     const encoder = gpu.raw.createCommandEncoder();
     const pass = encoder.beginComputePass();
@@ -35,6 +35,7 @@ export async function runSteps(
     }
     pass.end();
     gpu.submit(encoder);
+    feed.advance(count);
     await gpu.done();
     done += count;
     options.onSteps?.(done);

@@ -6,7 +6,7 @@ import type { Split } from '../data/index.js';
 import { parseSpec, zooSpec } from '../network/index.js';
 import { Parameters, TrainingPlan } from '../plan/index.js';
 import { patterns } from '../testing/patterns.js';
-import { evaluate, evaluationFeed, teacherTable } from './evaluate.js';
+import { evaluate, evaluationFeed, readTable, teacherTable } from './evaluate.js';
 import { Feed, type TeacherTable } from './feed.js';
 import { DeviceImages } from './images.js';
 import { initialWeights } from './initial.js';
@@ -74,10 +74,11 @@ describe('ten steps agree with PyTorch', () => {
   ];
   it.each(runs)('%s', async (_, gpu, expected, optimiser) => {
     const images = await DeviceImages.create(gpu, six, residual.input);
-    const teacher: TeacherTable = { slice: await gpu.allocate(6 * padded(5) * 4, 'teacher'), views: 1, classes: 5 };
+    const slice = await gpu.allocate(6 * padded(5) * 4, 'teacher');
+    const teacher: TeacherTable = { shards: [{ first: 0, count: 6, slice }], views: 1, classes: 5 };
     const rows = new Float32Array(6 * padded(5));
     expected.teacher.forEach((logit, i) => (rows[Math.floor(i / 5) * padded(5) + (i % 5)] = logit));
-    gpu.write(teacher.slice, rows);
+    gpu.write(slice, rows);
     const feed = await Feed.create(gpu, images, { batch: 6, steps: 1, preprocessing, teacher });
     const weights = new Map(Object.entries(expected.initial).map(([name, data]) => [name, Float32Array.from(data)]));
     const parameters = await Parameters.create(gpu, residual, weights);
@@ -194,12 +195,12 @@ describe('training', () => {
     const teacher = await Parameters.create(gpu, small, initialWeights(small, 't'));
     const options = { batch: 20, preprocessing, augmentation, indices: all.subarray(0, 50), views: 2 };
     const table = await teacherTable(gpu, teacher, images, options);
-    const logits = await gpu.read(table.slice);
+    const logits = await readTable(gpu, table);
     const row = (image: number, view: number): Float32Array => logits.subarray((image * 2 + view) * 4, (image * 2 + view) * 4 + 4);
     expect(row(3, 0)).not.toEqual(row(3, 1));
     expect([...row(60, 0)]).toEqual([0, 0, 0, 0]);
     // A student that is the teacher has no distance to it, view by view (in evaluation mode both).
-    const again = await gpu.read((await teacherTable(gpu, teacher, images, { ...options, batch: 50 })).slice);
+    const again = await readTable(gpu, await teacherTable(gpu, teacher, images, { ...options, batch: 50 }));
     expect(again).toEqual(logits);
   });
 
