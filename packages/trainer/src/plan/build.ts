@@ -13,6 +13,8 @@ export interface BuildOptions {
   readonly training: boolean;
   /** Keys dropout's masks. */
   readonly seed: number;
+  /** Ids of convolutions whose whole output is wanted. */
+  readonly whole?: readonly string[];
 }
 
 /** A batch's input images, [batch, H, W, C4]: written by the feed, read by the plan. */
@@ -38,16 +40,16 @@ export function buildForward(calls: CallList, spec: NetworkSpec, options: BuildO
   const lowered: Lowered[] = [];
   /** Ids whose gradient somebody needs: those with a trained parameter at or before them. */
   const wanted = new Set<string>();
-  for (const unit of fusedUnits(spec)) {
-    const { nodes, inputs } = unit;
-    const [node, tail] = [nodes[0]!, nodes.at(-1)!];
+  for (const unit of fusedUnits(spec, options.whole)) {
+    const { nodes, lead: node, inputs } = unit;
+    const tail = nodes.at(-1)!;
     const lowering = lowerings[node.type];
     if (lowering === undefined) throw new SpecError(node.id, `node type "${node.type}" cannot be trained yet`);
     for (const one of nodes) if (nodeTypeOf(one).agreement === 'shape') checkJoin(one, layouts);
     const context: NodeContext = {
       calls,
       node,
-      fused: nodes.slice(1),
+      fused: nodes.filter((one) => one !== node),
       label: nodes.map(({ id }) => id).join('+'),
       index: spec.nodes.indexOf(node),
       batch: options.batch,

@@ -79,7 +79,7 @@ export class EvaluationPlan {
   static async create(gpu: Gpu, parameters: Parameters, feed: Feed, keep: readonly string[] = []): Promise<EvaluationPlan> {
     const { spec } = parameters;
     const calls = new CallList();
-    const { logits } = buildForward(calls, spec, { batch: feed.batch, training: false, seed: 0 });
+    const { logits } = buildForward(calls, spec, { batch: feed.batch, training: false, seed: 0, whole: keep });
     calls.keep(logits);
     const outputs = keep.map((id): [string, Activation] => [id, outputOf(calls, id)]);
     for (const [, output] of outputs) calls.keep(output);
