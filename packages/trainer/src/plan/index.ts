@@ -1,2 +1,2 @@
 export { Parameters, type Weights } from './parameters.js';
-export { EvaluationPlan, TrainingPlan, type PlanMemory, type TrainingPlanOptions } from './plan.js';
+export { EvaluationPlan, trainingBytes, TrainingPlan, type PlanMemory, type TrainingPlanOptions } from './plan.js';

@@ -6,7 +6,7 @@ import { emitMetrics, emitObjective, type Objective } from '../train/objective.j
 import type { Optimiser } from '../train/schedule.js';
 import { buildForward } from './build.js';
 import { CallList, type Activation, type Place } from './graph.js';
-import type { Parameters } from './parameters.js';
+import { parameterBytes, type Parameters } from './parameters.js';
 
 /** Where the plan finds what it does not own. */
 interface Homes {
@@ -130,7 +130,7 @@ export class TrainingPlan {
   static async create(gpu: Gpu, parameters: Parameters, feed: Feed, options: TrainingPlanOptions): Promise<TrainingPlan> {
     const { spec } = parameters;
     const calls = new CallList();
-    emitStep(calls, spec, feed, options);
+    emitStep(calls, spec, feed.batch, options);
     const bytes = parameters.trainedWords * 4;
     return Allocations.create(gpu, async (owned) => {
       const gradients = await owned.allocate(bytes, `${spec.name} gradients`);
@@ -152,9 +152,31 @@ export class TrainingPlan {
   }
 }
 
-function emitStep(calls: CallList, spec: NetworkSpec, feed: Feed, options: TrainingPlanOptions): void {
-  const { logits, backward } = buildForward(calls, spec, { batch: feed.batch, training: true, seed: options.seed });
-  const dlogits: Activation = emitObjective(calls, spec, feed.batch, logits, options.objective);
+/**
+ * Device bytes that training a network takes beside the feed: parameters, gradients, moments, activations. Scratch is left out. Throws
+ * SpecError when no plan computes the network.
+ */
+export function trainingBytes(
+  spec: NetworkSpec,
+  batch: number,
+  { objective, optimiser }: Pick<TrainingPlanOptions, 'objective' | 'optimiser'>,
+  alignment: number,
+): number {
+  const calls = new CallList();
+  emitStep(calls, spec, batch, { objective, seed: 0 });
+  const { trained, state } = parameterBytes(spec, alignment);
+  const copies = optimiser.kind === 'adam' ? 4 : 3; // themselves, their gradients, one moment or two
+  return copies * trained + state + calls.allocate(alignment / 4).words * 4;
+}
+
+function emitStep(
+  calls: CallList,
+  spec: NetworkSpec,
+  batch: number,
+  { objective, seed }: Pick<TrainingPlanOptions, 'objective' | 'seed'>,
+): void {
+  const { logits, backward } = buildForward(calls, spec, { batch, training: true, seed });
+  const dlogits: Activation = emitObjective(calls, spec, batch, logits, objective);
   backward(dlogits);
 }
 
