@@ -13,6 +13,8 @@ export interface BuildOptions {
   readonly training: boolean;
   /** Keys dropout's masks. */
   readonly seed: number;
+  /** Batch-norms take the batch's statistics outside of training too, and leave the running ones alone; not by default. */
+  readonly batchStatistics?: boolean;
   /** Ids of convolutions whose whole output is wanted. */
   readonly whole?: readonly string[];
 }
@@ -54,6 +56,7 @@ export function buildForward(calls: CallList, spec: NetworkSpec, options: BuildO
       index: spec.nodes.indexOf(node),
       batch: options.batch,
       training: options.training,
+      batchStatistics: options.batchStatistics === true,
       seed: options.seed,
       inputs: inputs.map((id) => places.get(id)!),
       inputShapes: inputs.map((id) => byId.get(id)?.outputShape ?? inputShape),

@@ -13,6 +13,8 @@ export interface NodeContext {
   readonly label: string;
   readonly batch: number;
   readonly training: boolean;
+  /** Outside of training: batch-norms take the batch's statistics and leave the running ones alone. */
+  readonly batchStatistics: boolean;
   /** What the node reads, then what a fused sum adds. */
   readonly inputs: readonly Place[];
   readonly inputShapes: readonly Shape[];

@@ -7,9 +7,9 @@ import type { Place } from './graph.js';
 /** The pass that masks the gradient of a ReLU behind a sum reads it anyway: it may come in two parts. */
 const masksSum = (context: NodeContext): boolean => fuses(context, 'add') && fuses(context, 'relu');
 
-const normAttributes = ({ node }: NodeContext): { epsilon: number; momentum: number } => ({
+const normAttributes = ({ node, batchStatistics }: NodeContext): { epsilon: number; momentum: number } => ({
   epsilon: node.attributes['epsilon'] as number,
-  momentum: node.attributes['momentum'] as number,
+  momentum: batchStatistics ? 0 : (node.attributes['momentum'] as number),
 });
 
 const batchNormShape = (context: NodeContext): BatchNormShape => {
@@ -47,7 +47,7 @@ function forwardNorm<S extends { readonly channels: number }>(op: Op<S>, shape: 
     ...(inputs[1] === undefined ? {} : { residual: inputs[1] }),
     y,
   };
-  if (!context.training) {
+  if (!context.training && !context.batchStatistics) {
     calls.emit(op, 'evaluate', shape, common, label);
     return y;
   }

@@ -61,6 +61,13 @@ async function record(
   return { memory, slice };
 }
 
+export interface EvaluationPlanOptions {
+  /** Ids of convolutions whose outputs are to be read after each batch. */
+  readonly keep?: readonly string[];
+  /** Batch-norms take each batch's own statistics, in place of the running ones. */
+  readonly batchStatistics?: boolean;
+}
+
 /** The forward pass of a batch in evaluation mode, with its accuracy and loss added to `totals`. */
 export class EvaluationPlan {
   private constructor(
@@ -75,11 +82,11 @@ export class EvaluationPlan {
     private readonly owned: Allocations,
   ) {}
 
-  /** `keep`: ids of convolutions whose outputs are to be read after each batch. */
-  static async create(gpu: Gpu, parameters: Parameters, feed: Feed, keep: readonly string[] = []): Promise<EvaluationPlan> {
+  static async create(gpu: Gpu, parameters: Parameters, feed: Feed, options: EvaluationPlanOptions = {}): Promise<EvaluationPlan> {
+    const { keep = [], batchStatistics = false } = options;
     const { spec } = parameters;
     const calls = new CallList();
-    const { logits } = buildForward(calls, spec, { batch: feed.batch, training: false, seed: 0, whole: keep });
+    const { logits } = buildForward(calls, spec, { batch: feed.batch, training: false, seed: 0, whole: keep, batchStatistics });
     calls.keep(logits);
     const outputs = keep.map((id): [string, Activation] => [id, outputOf(calls, id)]);
     for (const [, output] of outputs) calls.keep(output);

@@ -6,6 +6,7 @@ import { patterns } from '../testing/patterns.js';
 import { CandidateTrainer, rungSteps, type Candidate, type CandidateOutcome, type CandidateSettings } from './candidates.js';
 import { Parameters } from '../plan/parameters.js';
 import { trainingBytes, TrainingPlan } from '../plan/plan.js';
+import { evaluate, evaluationFeed } from './evaluate.js';
 import { Feed } from './feed.js';
 import { DeviceImages } from './images.js';
 import { initialWeights } from './initial.js';
@@ -254,6 +255,28 @@ describe('successive halving', () => {
     for (const { rungs } of outcomes) expect(rungs.map(({ accuracy }) => accuracy * 5)).toEqual([expect.toSatisfy(Number.isInteger)]);
     const [alone] = await judge([half], { cohort: 1 });
     expect(outcomes[1]).toMatchObject(alone!);
+  });
+
+  it("measures a rung by its images' own statistics, which leaves the running ones alone", async () => {
+    const options = { ...settings, cohort: 'auto' as const, halving: 4, rungImages: 31 };
+    // The weights stay where they start.
+    const still = { ...options, optimiser: { ...defaultSgd, learningRate: 1e-9, weightDecay: 0 } };
+    const trainer = await CandidateTrainer.create(gpu, images, indices, still);
+    const [{ rungs }] = (await trainer.judge([small, half])) as [CandidateOutcome];
+    await trainer.destroy();
+    const parameters = await Parameters.create(gpu, small.spec, initialWeights(small.spec, `${settings.seed}/${small.hash}`));
+    const part = Uint32Array.from({ length: 31 }, (_, i) => indices.validation[Math.floor((i * 32) / 31)]!);
+    const feed = await evaluationFeed(gpu, images, settings.preprocessing, 31, 31);
+    const before = await parameters.read();
+    const own = await evaluate(gpu, parameters, feed, part, { batchStatistics: true });
+    expect(await parameters.read()).toEqual(before);
+    expect(rungs[0]!.accuracy).toBe(own.accuracy);
+    expect((await evaluate(gpu, parameters, feed, part)).loss).not.toBeCloseTo(own.loss, 3);
+    await expect(evaluate(gpu, parameters, feed, part.subarray(1), { batchStatistics: true })).rejects.toThrow(
+      /batches of 31 leave a rest/,
+    );
+    await feed.destroy();
+    await parameters.destroy();
   });
 
   it('compares accuracies unless told otherwise', async () => {

@@ -189,8 +189,7 @@ export class CandidateTrainer {
         const last = passed[i]!.at(-1);
         // A student that a rung stopped was measured there.
         const measured = last?.steps === steps ? last.evaluation : undefined;
-        const validation =
-          result instanceof DivergedError ? result : (measured ?? (await this.#validate(spec, networks[i]!, this.validationIndices)));
+        const validation = result instanceof DivergedError ? result : (measured ?? (await this.#validate(spec, networks[i]!)));
         const elapsedMs = (performance.now() - started) / cohort.length;
         const rungs = passed[i]!.map((rung) => ({ steps: rung.steps, accuracy: rung.evaluation.accuracy }));
         const kept = options.keepWeights === true && steps === settings.epochs * this.feed.steps;
@@ -212,10 +211,9 @@ export class CandidateTrainer {
     { score }: JudgeOptions,
   ): Promise<readonly number[]> {
     const scores = new Map<number, number>();
-    const images = spreadOver(this.validationIndices, this.settings.rungImages ?? Infinity);
     for (const i of training) {
       const candidate = cohort[i]!;
-      const evaluation = await this.#validate(candidate.spec, networks[i]!, images);
+      const evaluation = await this.#measureAtRung(candidate.spec, networks[i]!);
       passed[i]!.push({ steps, evaluation });
       scores.set(i, score?.(candidate, evaluation.accuracy) ?? evaluation.accuracy);
     }
@@ -223,11 +221,26 @@ export class CandidateTrainer {
     return ranked.slice(0, Math.ceil(training.length / (this.settings.halving ?? 1)));
   }
 
-  async #validate(spec: NetworkSpec, network: Parameters, indices: Uint32Array): Promise<Evaluation> {
-    const batch = Math.min(evaluationBatch(spec), indices.length);
+  async #validate(spec: NetworkSpec, network: Parameters): Promise<Evaluation> {
+    const indices = this.validationIndices;
+    return this.#evaluate(network, indices, Math.min(evaluationBatch(spec), indices.length), false);
+  }
+
+  /**
+   * On a part of the validation images, in whole batches and by their own statistics: those that the first steps left running are
+   * of weights that have moved far since.
+   */
+  async #measureAtRung(spec: NetworkSpec, network: Parameters): Promise<Evaluation> {
+    const count = Math.min(this.settings.rungImages ?? Infinity, this.validationIndices.length);
+    const batches = Math.ceil(count / evaluationBatch(spec));
+    const batch = Math.floor(count / batches);
+    return this.#evaluate(network, spreadOver(this.validationIndices, batches * batch), batch, true);
+  }
+
+  async #evaluate(network: Parameters, indices: Uint32Array, batch: number, batchStatistics: boolean): Promise<Evaluation> {
     const feed = await evaluationFeed(this.gpu, this.images, this.settings.preprocessing, batch, indices.length);
     try {
-      return await evaluate(this.gpu, network, feed, indices);
+      return await evaluate(this.gpu, network, feed, indices, { batchStatistics });
     } finally {
       await feed.destroy();
     }
@@ -244,9 +257,8 @@ export function startingWeights({ spec, hash }: Candidate, settings: Pick<Candid
   return settings.inheritance?.weightsFor(spec, initial) ?? initial;
 }
 
-/** Of `indices` at most `most`, evenly spread: of images sorted by class as many of each. */
-function spreadOver(indices: Uint32Array, most: number): Uint32Array {
-  const count = Math.min(most, indices.length);
+/** `count` of `indices`, evenly spread: of images sorted by class as many of each. */
+function spreadOver(indices: Uint32Array, count: number): Uint32Array {
   return Uint32Array.from({ length: count }, (_, i) => indices[Math.floor((i * indices.length) / count)]!);
 }
 
