@@ -32,9 +32,13 @@ export const COMPRESS = {
   schedule: 'constant',
   /** The paper's students start from random weights. */
   init: 'inherit',
-  cohort: 4,
+  cohort: 'auto',
+  /** MiB that the students of a cohort take together at most. */
+  memory: 1024,
   /** 1: every candidate is trained to the end. */
   halving: 1,
+  /** What a rung measures on: enough to tell the third that goes on from the rest. */
+  rungImages: 500,
   /** Training images that judge candidates; 0 is all of them. */
   subset: 0,
   /** Held out of training, at most; a tenth of the training images where that is less. */
@@ -68,7 +72,7 @@ export const QUICKSTART = {
   batch: 32,
   learningRate: 1e-2,
   schedule: 'cosine',
-  cohort: 4,
+  cohort: 'auto',
   subset: 4000,
   validation: 2000,
   top: 1,

@@ -135,6 +135,21 @@ describe('presets', () => {
     expect(await offline(quickstart('--cutout', '-1'))).toEqual(refusal(2, /--cutout got "-1"; it needs an integer from 0 to 1024/));
   });
 
+  it("takes a cohort's size or auto, and a warm-up that leaves some of the training", async () => {
+    const fitting = ['--batch', '20', '--subset', '0'];
+    expect(await configuration(fitting)).toMatchObject({ cohort: 'auto', memory: 1024, rungImages: 500 });
+    expect(await configuration(fitting)).not.toHaveProperty('warmup');
+    const chosen = await configuration([...fitting, '--cohort', '27', '--warmup', '0.1', '--rung-images', '0', '--memory', '64']);
+    expect(chosen).toMatchObject({ cohort: 27, warmup: 0.1, rungImages: 0, memory: 64 });
+    expect(await offline(quickstart('--cohort', 'all'))).toEqual(
+      refusal(2, /--cohort got "all"; it needs an integer from 1 to 256, or auto/),
+    );
+    expect(await offline(quickstart('--cohort', '0'))).toEqual(refusal(2, /--cohort got "0"/));
+    expect(await offline(quickstart('--warmup', '1'))).toEqual(
+      refusal(2, /--warmup got "1"; it needs a number of at least 0 and at most 0.9/),
+    );
+  });
+
   it('knows what the paper does on CIFAR, and refuses other names', async () => {
     expect(paperPreset('cifar10')).toMatchObject({ batch: 200, cropPadding: 4, flip: true });
     expect(paperPreset('mnist')).toMatchObject({ batch: 64, cropPadding: 0, flip: false, views: 0 });

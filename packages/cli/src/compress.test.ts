@@ -40,7 +40,7 @@ async function journal(run: string): Promise<unknown[]> {
 interface OutcomeRecord {
   readonly type: string;
   readonly steps?: number;
-  readonly rungs?: readonly unknown[];
+  readonly rungs?: readonly { readonly steps: number; readonly accuracy: number }[];
 }
 const events = async (run: string): Promise<OutcomeRecord[]> =>
   (await journal(run)).map((record) => (record as { event: OutcomeRecord }).event);
@@ -199,6 +199,18 @@ describe('compress', () => {
     // Of a cohort of 2 one goes on; one that is alone is trained to the end.
     expect(new Set(outcomes.map(({ steps }) => steps))).toEqual(new Set([12, 24]));
     for (const { rungs } of outcomes) expect(rungs).toEqual([{ steps: 12, accuracy: expect.any(Number) }]);
+  });
+
+  it('takes all candidates of an update as one cohort, and measures the rungs on a part', async () => {
+    const flags = ['--halving', '3', '--rung-images', '20', '--epochs', '4', '--stages', 'removal', '--updates', '1', '--rollouts', '6'];
+    await n2nJson([...compress('auto'), ...flags, '--cohort', 'auto']);
+    const outcomes = (await events('auto')).filter(({ type }) => type === 'outcome');
+    expect(outcomes.length).toBeGreaterThan(3);
+    // Of all of them a third is left by the rung before the last, and then one, which alone is trained to the end.
+    expect(outcomes.filter(({ steps }) => steps === 24)).toHaveLength(1);
+    const part = outcomes.flatMap(({ rungs }) => (rungs ?? []).map(({ accuracy }) => accuracy * 20));
+    expect(part.length).toBeGreaterThan(outcomes.length);
+    for (const correct of part) expect(correct).toBeCloseTo(Math.round(correct), 5);
   });
 
   it('refuses a run directory that exists, and leaves it alone', async () => {

@@ -59,12 +59,14 @@ const settings = {
   python: text({ flags: '--python <command>', about: 'the Python that may have PyTorch' }, 'python3'),
   seed,
   cohort: withDefault(search.cohort, QUICKSTART.cohort),
+  memory: search.memory,
   halving: integer(
     { flags: '--halving <n>', about: 'of n2n-halving: the best 1/n of a cohort go on at each rung' },
     2,
     BENCH.searchHalving,
     256,
   ),
+  rungImages: search.rungImages,
   epochs: withDefault(epochs, QUICKSTART.epochs),
   batch: withDefault(batch, QUICKSTART.batch),
   subset: integer({ flags: '--subset <n>', about: 'training images of a student' }, 1, QUICKSTART.subset),
@@ -106,6 +108,7 @@ export const benchSearchCommand = defineCommand({
         validation: values.validation,
         cohort: values.cohort,
         halving: values.halving,
+        rungImages: values.rungImages,
       },
       results: results.map(({ engine, ...result }) => ({ engine, name: `search/${model.spec.name}`, ...result })),
       ratios: ratiosOf(results),
@@ -183,6 +186,7 @@ async function withWork<T>(
     learningRate: QUICKSTART.learningRate,
     weightDecay: COMPRESS.weightDecay,
     schedule: QUICKSTART.schedule,
+    warmup: undefined,
     init: COMPRESS.init,
     views: 0,
     halving: 1,
@@ -239,7 +243,7 @@ async function measure(
     }
     const progress = context.output.progress('judging', 'students');
     const { failed, ...rounds } = await runRounds(engines, students, {
-      groupSize: values.cohort,
+      groupSize: values.cohort === 'auto' ? students.length : values.cohort,
       repetitions: values.repetitions,
       timeLimitMs: values.timeLimit === 0 ? Infinity : values.timeLimit * 1000,
       onProgress: (done, total, detail) => progress.update(done, total, detail),

@@ -58,8 +58,13 @@ const configurationSchema = z.object({
   precision: z.enum(['f32', 'mixed']).optional(),
   /** Where students' weights start, candidates and the best one. */
   init: z.enum(['inherit', 'random']),
-  cohort: z.int(),
+  /** Missing, like the two below, in runs begun before there was such a choice. */
+  warmup: z.number().optional(),
+  cohort: z.union([z.int(), z.literal('auto')]),
+  /** MiB. */
+  memory: z.int().optional(),
   halving: z.int(),
+  rungImages: z.int().optional(),
   /** Images that candidates train on, and those that judge them. */
   subset: z.int(),
   validation: z.int(),

@@ -20,6 +20,17 @@ export function integer(wording: Wording, least: number, fallback: number, most 
   return { ...wording, needs, schema: numberText.pipe(z.int().min(least).max(most)), fallback };
 }
 
+/** An integer, or a word that stands for one which follows from something else. */
+export function integerOr<const W extends string>(
+  wording: Wording,
+  word: W,
+  range: { least: number; most: number },
+  fallback: number | W,
+): Setting<number | W> {
+  const { needs, schema } = integer(wording, range.least, range.least, range.most);
+  return { ...wording, needs: `${needs}, or ${word}`, schema: z.union([z.literal(word), schema]), fallback };
+}
+
 export function optionalInteger(wording: Wording, least: number): Setting<number | undefined> {
   return { ...integer(wording, least, least), fallback: undefined };
 }
@@ -30,6 +41,11 @@ export function decimal(wording: Wording, range: { least: number; most: number; 
   const lower = above ? `above ${least}` : `of at least ${least}`;
   const schema = numberText.pipe(z.number().refine((value) => (above ? value > least : value >= least) && value <= most));
   return { ...wording, needs: `a number ${lower}${most === Infinity ? '' : ` and at most ${most}`}`, schema, fallback };
+}
+
+/** Without a default. */
+export function optionalDecimal(wording: Wording, range: { least: number; most: number }): Setting<number | undefined> {
+  return { ...decimal(wording, range, range.least), fallback: undefined };
 }
 
 export function choice<const T extends string>(wording: Wording, values: readonly T[], fallback: T): Setting<T> {

@@ -3,7 +3,20 @@ import { baselineKinds, policyKinds, shrinkageActions } from '@n2n/agent';
 import { COMPRESS, TRAIN } from '../budgets.js';
 import { z } from 'zod';
 import type { Setting } from './setting.js';
-import { choice, choices, decimal, integer, numbers, optionalInteger, optionalText, text, texts, toggle } from './kinds.js';
+import {
+  choice,
+  choices,
+  decimal,
+  integer,
+  integerOr,
+  numbers,
+  optionalDecimal,
+  optionalInteger,
+  optionalText,
+  text,
+  texts,
+  toggle,
+} from './kinds.js';
 
 /** Every command has these. */
 export const common = {
@@ -135,6 +148,10 @@ export const search = {
   weightDecay: { ...weightDecay, about: "candidates' L2 penalty", fallback: COMPRESS.weightDecay },
   schedule: { ...schedule, about: "candidates' learning rate over time: constant, step, cosine, one-cycle", fallback: COMPRESS.schedule },
   precision,
+  warmup: optionalDecimal(
+    { flags: '--warmup <x>', about: "share of a candidate's training in which its learning rate rises (default: 0, one-cycle: 0.1)" },
+    { least: 0, most: 0.9 },
+  ),
   init: choice(
     { flags: '--init <name>', about: "students' first weights: inherit (the teacher's, channels of largest L1 norm) or random" },
     ['inherit', 'random'],
@@ -200,12 +217,28 @@ export const search = {
   cropPadding,
   flip,
   cutout,
-  cohort: integer({ flags: '--cohort <n>', about: 'candidates trained side by side' }, 1, COMPRESS.cohort, 256),
+  cohort: integerOr(
+    { flags: '--cohort <n>', about: 'candidates trained side by side; auto: those of an update, as many as fit into --memory' },
+    'auto',
+    { least: 1, most: 256 },
+    COMPRESS.cohort,
+  ),
+  memory: integer(
+    { flags: '--memory <MiB>', about: "device memory that an auto cohort's parameters and activations may take" },
+    1,
+    COMPRESS.memory,
+    1_048_576,
+  ),
   halving: integer(
     { flags: '--halving <n>', about: 'successive halving inside a cohort: the best 1/n go on at each rung; 1 for none' },
     1,
     COMPRESS.halving,
     256,
+  ),
+  rungImages: integer(
+    { flags: '--rung-images <n>', about: 'validation images that a rung measures on; 0 for all' },
+    0,
+    COMPRESS.rungImages,
   ),
   top: integer({ flags: '--top <n>', about: 'finalists trained fully, of which the best on validation is kept' }, 1, COMPRESS.top, 256),
   finalEpochs: integer({ flags: '--final-epochs <n>', about: "epochs of the best student's training" }, 1, COMPRESS.finalEpochs, 100_000),

@@ -23,15 +23,17 @@ export function optimiserOf({ optimiser, learningRate, momentum, weightDecay }: 
   }
 }
 
-export function scheduleOf(name: ScheduleName): Schedule {
+/** `warmup`: the share of the training in which the rate rises; without it only one-cycle has one. */
+export function scheduleOf(name: ScheduleName, warmup?: number): Schedule {
+  const rise = { warmup: warmup ?? (name === 'one-cycle' ? TRAIN.warmup : 0) };
   switch (name) {
     case 'constant':
     case 'cosine':
-      return { kind: name };
+      return { kind: name, ...rise };
     case 'step':
-      return { kind: 'step', milestones: [0.5, 0.75], factor: 0.1 };
+      return { kind: 'step', milestones: [0.5, 0.75], factor: 0.1, ...rise };
     case 'one-cycle':
-      return { kind: 'one-cycle', warmup: TRAIN.warmup };
+      return { kind: 'cosine', ...rise };
     default:
       return name satisfies never;
   }

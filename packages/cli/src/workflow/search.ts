@@ -40,7 +40,20 @@ import { policiesOf } from './transfer.js';
 /** What the training of a candidate depends on besides the material. */
 export type CandidateOptions = Pick<
   Configuration,
-  'learningRate' | 'weightDecay' | 'schedule' | 'epochs' | 'batch' | 'views' | 'seed' | 'precision' | 'cohort' | 'halving' | 'init'
+  | 'learningRate'
+  | 'weightDecay'
+  | 'schedule'
+  | 'warmup'
+  | 'epochs'
+  | 'batch'
+  | 'views'
+  | 'seed'
+  | 'precision'
+  | 'cohort'
+  | 'memory'
+  | 'halving'
+  | 'rungImages'
+  | 'init'
 >;
 
 export interface SearchOutcome extends SearchResult {
@@ -179,18 +192,35 @@ export function candidateSettings(
   configuration: CandidateOptions,
   { model, augmentation }: Pick<Material, 'model' | 'augmentation'>,
 ): CandidateSettings {
-  const { learningRate, weightDecay, schedule, epochs, batch, views, seed, precision, cohort, halving, init } = configuration;
-  return {
-    objective: { mse: { weight: 1 } },
-    optimiser: { ...paperAdam, learningRate, weightDecay },
-    schedule: scheduleOf(schedule),
+  const {
+    learningRate,
+    weightDecay,
+    schedule,
+    warmup,
     epochs,
     batch,
     views,
     seed,
     precision,
     cohort,
+    memory,
     halving,
+    rungImages = 0,
+    init,
+  } = configuration;
+  return {
+    objective: { mse: { weight: 1 } },
+    optimiser: { ...paperAdam, learningRate, weightDecay },
+    schedule: scheduleOf(schedule, warmup),
+    epochs,
+    batch,
+    views,
+    seed,
+    precision,
+    cohort,
+    ...(memory === undefined ? {} : { memoryBytes: memory * 2 ** 20 }),
+    halving,
+    ...(rungImages === 0 ? {} : { rungImages }),
     preprocessing: model.preprocessing,
     ...(augmentation === undefined ? {} : { augmentation }),
     ...(init === 'inherit' ? { inheritance: new Inheritance(model) } : {}),

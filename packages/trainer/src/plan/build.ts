@@ -13,6 +13,10 @@ export interface BuildOptions {
   readonly training: boolean;
   /** Keys dropout's masks. */
   readonly seed: number;
+  /** Batch-norms take the batch's statistics outside of training too, and leave the running ones alone; not by default. */
+  readonly batchStatistics?: boolean;
+  /** Ids of convolutions whose whole output is wanted. */
+  readonly whole?: readonly string[];
 }
 
 /** A batch's input images, [batch, H, W, C4]: written by the feed, read by the plan. */
@@ -38,20 +42,21 @@ export function buildForward(calls: CallList, spec: NetworkSpec, options: BuildO
   const lowered: Lowered[] = [];
   /** Ids whose gradient somebody needs: those with a trained parameter at or before them. */
   const wanted = new Set<string>();
-  for (const unit of fusedUnits(spec)) {
-    const { nodes, inputs } = unit;
-    const [node, tail] = [nodes[0]!, nodes.at(-1)!];
+  for (const unit of fusedUnits(spec, options.whole)) {
+    const { nodes, lead: node, inputs } = unit;
+    const tail = nodes.at(-1)!;
     const lowering = lowerings[node.type];
     if (lowering === undefined) throw new SpecError(node.id, `node type "${node.type}" cannot be trained yet`);
     for (const one of nodes) if (nodeTypeOf(one).agreement === 'shape') checkJoin(one, layouts);
     const context: NodeContext = {
       calls,
       node,
-      fused: nodes.slice(1),
+      fused: nodes.filter((one) => one !== node),
       label: nodes.map(({ id }) => id).join('+'),
       index: spec.nodes.indexOf(node),
       batch: options.batch,
       training: options.training,
+      batchStatistics: options.batchStatistics === true,
       seed: options.seed,
       inputs: inputs.map((id) => places.get(id)!),
       inputShapes: inputs.map((id) => byId.get(id)?.outputShape ?? inputShape),

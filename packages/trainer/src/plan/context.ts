@@ -7,12 +7,14 @@ import { sampleWords, type SampleLayout } from './layout.js';
 export interface NodeContext {
   readonly calls: CallList;
   readonly node: NodeSpec;
-  /** Nodes behind it that its passes compute too: of a batch-norm, a sum, a ReLU and a max-pool, in this order. */
+  /** Nodes around it that its passes compute too (see fuse.ts). */
   readonly fused: readonly NodeSpec[];
   /** What its calls are called: the ids of all these nodes. */
   readonly label: string;
   readonly batch: number;
   readonly training: boolean;
+  /** Outside of training: batch-norms take the batch's statistics and leave the running ones alone. */
+  readonly batchStatistics: boolean;
   /** What the node reads, then what a fused sum adds. */
   readonly inputs: readonly Place[];
   readonly inputShapes: readonly Shape[];
@@ -57,6 +59,9 @@ export const output = (context: NodeContext): Activation =>
   context.calls.activation(context.batch * sampleWords(context.outputLayout), context.node.id);
 export const inputGradient = (context: NodeContext): Activation =>
   context.calls.activation(context.batch * sampleWords(context.inputLayouts[0]!), `d ${context.node.id}`);
+
+/** Whether the node's passes compute a node of this type too. */
+export const fuses = ({ fused }: NodeContext, type: string): boolean => fused.some((node) => node.type === type);
 
 export function mapShape(context: NodeContext): { channels: number; height: number; width: number } {
   const shape = context.inputShapes[0]!;

@@ -52,8 +52,31 @@ describe('fusedUnits', () => {
     ['padded windows', [node('r', 'relu', 'n'), pool('p', 'r', { padding: 1 })], ['n+r']],
     ['a second reader of the ReLU', [node('r', 'relu', 'n'), pool('p', 'r'), pool('q', 'r'), node('s', 'add', 'p', 'q')], ['n+r']],
     ['a second reader of the batch-norm', [node('r', 'relu', 'n'), node('s', 'add', 'r', 'n')], ['n']],
-    ['a pool without a ReLU', [pool('p', 'n')], ['n']],
   ])('leaves out %s', (_, nodes, expected) => expect(groups(spec([...stem, ...nodes]))).toEqual(expected));
+
+  it.each([
+    ['a pool without a ReLU', [pool('p', 'n')], 'n+p'],
+    ['a ReLU behind the pool, and one on both sides', [node('r', 'relu', 'n'), pool('p', 'r'), node('q', 'relu', 'p')], 'n+r+p+q'],
+    ['a pool that keeps every second pixel', [pool('p', 'n', { kernel: 1, stride: 2 })], 'n+p'],
+    ['two ReLUs', [node('r', 'relu', 'n'), node('q', 'relu', 'r')], 'n+r+q'],
+  ])('takes %s', (_, nodes, expected) => expect(groups(spec([...stem, ...nodes]))).toEqual([expected]));
+
+  const units = (nodes: Nodes, whole: readonly string[] = []): string[] =>
+    fusedUnits(spec(nodes), whole).map((unit) => unit.nodes.map(({ id }) => id).join('+'));
+
+  it('takes the ReLUs around any pool, but none with another reader', () => {
+    const pooled = [conv('c', 'input'), node('r', 'relu', 'c'), pool('p', 'r', { kernel: 3, stride: 1 }), node('q', 'relu', 'p')];
+    expect(units(pooled)).toEqual(['c', 'r+p+q', 'gap', 'fc']);
+    const unfused = [conv('c', 'input'), node('r', 'relu', 'c'), pool('p', 'r'), pool('q', 'r'), node('s', 'add', 'p', 'q')];
+    expect(units(unfused)).toEqual(['c', 'r', 'p', 'q', 's', 'gap', 'fc']);
+  });
+
+  it('gives a convolution the stride of a pool of single pixels, unless its whole output is wanted', () => {
+    const nodes = [conv('c', 'input'), node('r', 'relu', 'c'), pool('p', 'r', { kernel: 1, stride: 2 })];
+    expect(units(nodes)).toEqual(['c+r+p', 'gap', 'fc']);
+    expect(units(nodes, ['c'])).toEqual(['c', 'r+p', 'gap', 'fc']);
+    expect(units([conv('c', 'input'), pool('p', 'c')])).toEqual(['c', 'p', 'gap', 'fc']);
+  });
 
   it('takes a sum behind one of two batch-norms, at the place of the last node', () => {
     const nodes = [...stem, conv('d', 'input'), node('m', 'batch-norm', 'd'), node('s', 'add', 'm', 'n'), node('r', 'relu', 's')];
@@ -89,7 +112,7 @@ describe('fusedUnits', () => {
 const gpu = await openDevice();
 afterAll(() => gpu.close());
 
-/** Two odd poolings, a sum of two batch-norms, an identity shortcut without a ReLU behind it. */
+/** Every kind of unit: odd poolings, a sum of two batch-norms, an identity shortcut without a ReLU behind it. */
 const network = spec([
   conv('c1', 'input'),
   node('n1', 'batch-norm', 'c1'),
@@ -107,11 +130,29 @@ const network = spec([
   conv('c4', 's3'),
   node('n4', 'batch-norm', 'c4'),
   node('r4', 'relu', 'n4'),
+  pool('p4', 'r4', { kernel: 1, stride: 1 }),
 ]);
 
-/** The same with a dropout of nothing behind every batch-norm, ReLU and sum: nothing is fused. */
+/** Of pools: behind convolutions, of single pixels with and without a ReLU, behind a batch-norm without one, with ReLUs around. */
+const pooled = spec([
+  conv('c1', 'input'),
+  node('r1', 'relu', 'c1'),
+  pool('p1', 'r1', { kernel: 2, stride: 1 }),
+  conv('c2', 'p1'),
+  node('r2', 'relu', 'c2'),
+  pool('p2', 'r2', { kernel: 1, stride: 2 }),
+  conv('c3', 'p2'),
+  node('n3', 'batch-norm', 'c3'),
+  pool('p3', 'n3', { kernel: 1, stride: 2 }),
+  node('r3', 'relu', 'p3'),
+  conv('c4', 'r3'),
+  node('n4', 'batch-norm', 'c4'),
+  pool('p4', 'n4'),
+]);
+
+/** The same with a dropout of nothing behind every node of the body: nothing is fused. */
 function apart({ nodes, ...rest }: NetworkSpec): NetworkSpec {
-  const behind = (id: string): string => (/^[nmrs]\d/.test(id) ? `${id}-apart` : id);
+  const behind = (id: string): string => (/^[nmrspc]\d/.test(id) ? `${id}-apart` : id);
   const all = nodes.flatMap(({ id, inputs, ...other }) => [
     { id, inputs: inputs.map(behind), ...other },
     ...(behind(id) === id ? [] : [{ id: behind(id), type: 'dropout', inputs: [id], attributes: { rate: 0 } }]),
@@ -119,9 +160,14 @@ function apart({ nodes, ...rest }: NetworkSpec): NetworkSpec {
   return parseSpec({ ...rest, nodes: all });
 }
 
-it('a fused network is trained and evaluated as the same network node by node', async () => {
-  expect(groups(network)).toEqual(['n1+r1+p1', 'm2', 'n2+s2+r2', 'n3+s3', 'n4+r4']);
-  expect(groups(apart(network))).toEqual(['n1', 'n2', 'm2', 'n3', 'n4']);
+const unitsOf = (one: NetworkSpec): string[] => fusedUnits(one).map(({ nodes }) => nodes.map(({ id }) => id).join('+'));
+
+it.each([
+  ['sums', network, ['c1', 'n1+r1+p1', 'c2', 'd2', 'm2', 'n2+s2+r2', 'c3', 'n3+s3', 'c4', 'n4+r4', 'p4', 'gap', 'fc']],
+  ['pools', pooled, ['c1', 'r1+p1', 'c2+r2+p2', 'c3', 'n3+p3+r3', 'c4', 'n4+p4', 'gap', 'fc']],
+])('a fused network of %s is trained and evaluated as the same network node by node', async (_, network, units) => {
+  expect(unitsOf(network)).toEqual(units);
+  expect(unitsOf(apart(network)).filter((unit) => unit.includes('+'))).toEqual([]);
   const images = await DeviceImages.create(gpu, patterns(24, 4, 2, 9), network.input);
   const indices = Uint32Array.from({ length: 24 }, (_, i) => i);
   const preprocessing = { mean: [0.4, 0.4], std: [0.3, 0.3] };

@@ -1,2 +1,9 @@
 export { Parameters, type Weights } from './parameters.js';
-export { EvaluationPlan, TrainingPlan, type PlanMemory, type TrainingPlanOptions } from './plan.js';
+export {
+  EvaluationPlan,
+  trainingBytes,
+  TrainingPlan,
+  type EvaluationPlanOptions,
+  type PlanMemory,
+  type TrainingPlanOptions,
+} from './plan.js';

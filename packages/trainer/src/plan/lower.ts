@@ -1,7 +1,7 @@
 // The one table from node type to ops: what a node's forward and backward passes dispatch.
 import { activation, add, averagePool, conv2d, dropout, globalAveragePool, linear, maxPool, type Conv2dShape, type Op } from '@n2n/kernels';
 import { SpecError } from '../network/index.js';
-import { gradient, inputGradient, mapShape, output, parameter, type Lowering, type NodeContext } from './context.js';
+import { fuses, gradient, inputGradient, mapShape, output, parameter, type Lowering, type NodeContext } from './context.js';
 import type { Activation, External, Place } from './graph.js';
 import { sampleWords, type SampleLayout } from './layout.js';
 import { elementwiseLowerings } from './lower-elementwise.js';
@@ -12,14 +12,18 @@ const clockPlace: External = { kind: 'external', arena: 'batch', name: 'clock' }
 type Pair = readonly [number, number];
 type Edges = readonly [number, number, number, number];
 
+/** Where a pool keeps every n-th pixel of the output, no other is computed. */
 function convShape(context: NodeContext): Conv2dShape {
   const { filters, kernel, stride, padding, groups, bias } = context.node.attributes;
+  const [down, right] = stride as unknown as Pair;
+  const kept = context.fused.find(({ type }) => type === 'max-pool')?.attributes['stride'];
+  const [keptDown, keptRight] = kept === undefined ? [1, 1] : (kept as unknown as Pair);
   return {
     batch: context.batch,
     ...mapShape(context),
     filters: filters as number,
     kernel: kernel as unknown as Pair,
-    stride: stride as unknown as Pair,
+    stride: [down * keptDown, right * keptRight],
     padding: padding as unknown as Edges,
     groups: groups as number,
     bias: bias as boolean,
@@ -27,7 +31,7 @@ function convShape(context: NodeContext): Conv2dShape {
 }
 
 /** Convolution and linear differ in their shapes alone. */
-function forwardWeighted<S extends { readonly bias: boolean }>(op: Op<S>, shape: S, context: NodeContext): Place {
+function forwardWeighted<S extends { readonly bias: boolean }>(op: Op<S>, shape: S, context: NodeContext): Activation {
   const y = output(context);
   const bias = shape.bias ? { bias: parameter(context, 'bias') } : {};
   const places = { x: context.inputs[0]!, weight: parameter(context, 'weight'), ...bias, y };
@@ -74,10 +78,29 @@ const averageShape = (context: NodeContext): ReturnType<typeof windowShape> & { 
 
 const sizeOf = (context: NodeContext): number => context.batch * sampleWords(context.outputLayout);
 
+/** The ReLU of a tensor like the output, and the gradient of that tensor. */
+function reluForward(context: NodeContext, x: Place): Activation {
+  const y = output(context);
+  context.calls.emit(activation, 'forward', { size: sizeOf(context), kind: 'relu' }, { x, y }, context.label);
+  return y;
+}
+
+function reluBackward(context: NodeContext, x: Place, dy: Place): Activation {
+  const dx = output(context);
+  context.calls.emit(activation, 'gradient', { size: sizeOf(context), kind: 'relu' }, { x, dy, dx }, context.label);
+  return dx;
+}
+
 export const lowerings: Readonly<Record<string, Lowering>> = {
   conv2d: {
-    forward: (context) => forwardWeighted(conv2d, convShape(context), context),
-    backward: (context, dy) => backwardWeighted(conv2d, convShape(context), context, dy),
+    forward(context) {
+      const y = forwardWeighted(conv2d, convShape(context), context);
+      if (!fuses(context, 'relu')) return y;
+      context.saved['y'] = y;
+      return reluForward(context, y);
+    },
+    backward: (context, dy) =>
+      backwardWeighted(conv2d, convShape(context), context, fuses(context, 'relu') ? reluBackward(context, context.saved['y']!, dy) : dy),
   },
   linear: {
     forward: (context) => forwardWeighted(linear, linearShape(context), context),
@@ -86,34 +109,21 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   'batch-norm': norm,
   relu: {
     layout: ([input]) => input!,
-    forward(context) {
-      const y = output(context);
-      context.calls.emit(activation, 'forward', { size: sizeOf(context), kind: 'relu' }, { x: context.inputs[0]!, y }, context.node.id);
-      return y;
-    },
-    backward(context, dy) {
-      const dx = inputGradient(context);
-      context.calls.emit(
-        activation,
-        'gradient',
-        { size: sizeOf(context), kind: 'relu' },
-        { x: context.inputs[0]!, dy, dx },
-        context.node.id,
-      );
-      return [dx];
-    },
+    forward: (context) => reluForward(context, context.inputs[0]!),
+    backward: (context, dy) => [reluBackward(context, context.inputs[0]!, dy)],
   },
   'max-pool': {
     forward(context) {
       const y = output(context);
       const indices = context.calls.activation(sizeOf(context), `${context.node.id} indices`);
       context.saved['indices'] = indices;
-      context.calls.emit(maxPool, 'forward', windowShape(context), { x: context.inputs[0]!, y, indices }, context.node.id);
+      const shape = { ...windowShape(context), relu: fuses(context, 'relu') };
+      context.calls.emit(maxPool, 'forward', shape, { x: context.inputs[0]!, y, indices }, context.label);
       return y;
     },
     backward(context, dy) {
       const dx = inputGradient(context);
-      context.calls.emit(maxPool, 'gradient', windowShape(context), { dy, indices: context.saved['indices']!, dx }, context.node.id);
+      context.calls.emit(maxPool, 'gradient', windowShape(context), { dy, indices: context.saved['indices']!, dx }, context.label);
       return [dx];
     },
   },

@@ -1,17 +1,15 @@
 // Lowers a batch-norm and the nodes that run in its passes: a sum, a ReLU, a 2x2 max-pool (see fuse.ts).
 import { batchNorm, batchNormPool, padded, type BatchNormPoolShape, type BatchNormShape, type Op } from '@n2n/kernels';
 import { SpecError } from '../network/index.js';
-import { gradient, inputGradient, mapShape, output, parameter, state, type Lowering, type NodeContext } from './context.js';
+import { fuses, gradient, inputGradient, mapShape, output, parameter, state, type Lowering, type NodeContext } from './context.js';
 import type { Place } from './graph.js';
-
-const fuses = ({ fused }: NodeContext, type: string): boolean => fused.some((node) => node.type === type);
 
 /** The pass that masks the gradient of a ReLU behind a sum reads it anyway: it may come in two parts. */
 const masksSum = (context: NodeContext): boolean => fuses(context, 'add') && fuses(context, 'relu');
 
-const normAttributes = ({ node }: NodeContext): { epsilon: number; momentum: number } => ({
+const normAttributes = ({ node, batchStatistics }: NodeContext): { epsilon: number; momentum: number } => ({
   epsilon: node.attributes['epsilon'] as number,
-  momentum: node.attributes['momentum'] as number,
+  momentum: batchStatistics ? 0 : (node.attributes['momentum'] as number),
 });
 
 const batchNormShape = (context: NodeContext): BatchNormShape => {
@@ -32,6 +30,8 @@ const batchNormPoolShape = (context: NodeContext): BatchNormPoolShape => ({
   batch: context.batch,
   ...mapShape(context),
   ...normAttributes(context),
+  relu: fuses(context, 'relu'),
+  window: String(context.fused.find(({ type }) => type === 'max-pool')?.attributes['kernel']) === '1,1' ? 1 : 2,
 });
 
 /** A batch-norm and what is fused with it. Behind a pool the winners of its windows are saved, behind a sum and a ReLU the output. */
@@ -47,7 +47,7 @@ function forwardNorm<S extends { readonly channels: number }>(op: Op<S>, shape: 
     ...(inputs[1] === undefined ? {} : { residual: inputs[1] }),
     y,
   };
-  if (!context.training) {
+  if (!context.training && !context.batchStatistics) {
     calls.emit(op, 'evaluate', shape, common, label);
     return y;
   }

@@ -45,6 +45,12 @@ function sections(spec: NetworkSpec, alignmentWords: number): { trained: Section
   return { trained: { tensors: trained, words: words.trained }, state: { tensors: state, words: words.state } };
 }
 
+/** Bytes of the arenas of what is trained and of running statistics. */
+export function parameterBytes(spec: NetworkSpec, alignment: number): { readonly trained: number; readonly state: number } {
+  const { trained, state } = sections(spec, alignment / 4);
+  return { trained: trained.words * 4, state: state.words * 4 };
+}
+
 export class Parameters {
   readonly spec: NetworkSpec;
   /** Words of the trained arena, padding included; gradients and moments have the same. */

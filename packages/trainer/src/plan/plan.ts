@@ -7,7 +7,7 @@ import { emitMetrics, emitObjective, type Objective } from '../train/objective.j
 import type { Optimiser } from '../train/schedule.js';
 import { buildForward } from './build.js';
 import { CallList, type Activation, type Place } from './graph.js';
-import type { Parameters } from './parameters.js';
+import { parameterBytes, type Parameters } from './parameters.js';
 
 /** Where the plan finds what it does not own. */
 interface Homes {
@@ -65,6 +65,13 @@ async function record(
   return { memory, slice };
 }
 
+export interface EvaluationPlanOptions {
+  /** Ids of convolutions whose outputs are to be read after each batch. */
+  readonly keep?: readonly string[];
+  /** Batch-norms take each batch's own statistics, in place of the running ones. */
+  readonly batchStatistics?: boolean;
+}
+
 /** The forward pass of a batch in evaluation mode, with its accuracy and loss added to `totals`. */
 export class EvaluationPlan {
   private constructor(
@@ -79,11 +86,11 @@ export class EvaluationPlan {
     private readonly owned: Allocations,
   ) {}
 
-  /** `keep`: ids of convolutions whose outputs are to be read after each batch. */
-  static async create(gpu: Gpu, parameters: Parameters, feed: Feed, keep: readonly string[] = []): Promise<EvaluationPlan> {
+  static async create(gpu: Gpu, parameters: Parameters, feed: Feed, options: EvaluationPlanOptions = {}): Promise<EvaluationPlan> {
+    const { keep = [], batchStatistics = false } = options;
     const { spec } = parameters;
     const calls = new CallList();
-    const { logits } = buildForward(calls, spec, { batch: feed.batch, training: false, seed: 0 });
+    const { logits } = buildForward(calls, spec, { batch: feed.batch, training: false, seed: 0, whole: keep, batchStatistics });
     calls.keep(logits);
     const outputs = keep.map((id): [string, Activation] => [id, outputOf(calls, id)]);
     for (const [, output] of outputs) calls.keep(output);
@@ -140,7 +147,7 @@ export class TrainingPlan {
     const { spec } = parameters;
     const { lossScaling } = options;
     const calls = new CallList();
-    emitStep(calls, spec, feed, options);
+    emitStep(calls, spec, feed.batch, options);
     const bytes = parameters.trainedWords * 4;
     return Allocations.create(gpu, async (owned) => {
       const gradients = await owned.allocate(bytes, `${spec.name} gradients`);
@@ -164,10 +171,31 @@ export class TrainingPlan {
   }
 }
 
-function emitStep(calls: CallList, spec: NetworkSpec, feed: Feed, options: TrainingPlanOptions): void {
-  const { logits, backward } = buildForward(calls, spec, { batch: feed.batch, training: true, seed: options.seed });
-  const dlogits: Activation = emitObjective(calls, spec, feed.batch, logits, options.objective);
-  const { lossScaling } = options;
+/**
+ * Device bytes that training a network takes beside the feed: parameters, gradients, moments, activations. Scratch is left out. Throws
+ * SpecError when no plan computes the network.
+ */
+export function trainingBytes(
+  spec: NetworkSpec,
+  batch: number,
+  { objective, optimiser }: Pick<TrainingPlanOptions, 'objective' | 'optimiser'>,
+  alignment: number,
+): number {
+  const calls = new CallList();
+  emitStep(calls, spec, batch, { objective, seed: 0 });
+  const { trained, state } = parameterBytes(spec, alignment);
+  const copies = optimiser.kind === 'adam' ? 4 : 3; // themselves, their gradients, one moment or two
+  return copies * trained + state + calls.allocate(alignment / 4).words * 4;
+}
+
+function emitStep(
+  calls: CallList,
+  spec: NetworkSpec,
+  batch: number,
+  { objective, seed, lossScaling }: Pick<TrainingPlanOptions, 'objective' | 'seed' | 'lossScaling'>,
+): void {
+  const { logits, backward } = buildForward(calls, spec, { batch, training: true, seed });
+  const dlogits: Activation = emitObjective(calls, spec, batch, logits, objective);
   if (lossScaling !== undefined) {
     const places = { gradient: dlogits, scaling: { kind: 'external', arena: 'scaling', name: 'scaling' } } as const;
     calls.emit(lossScale, 'apply', { size: dlogits.words, ...lossScaling }, places, 'loss scale');

@@ -4,7 +4,12 @@ import { DeviceLostError, DeviceMemoryError, DeviceUseError, openDevice, type Gp
 import { parseSpec, specHash, zooSpec, type NetworkSpec } from '../network/index.js';
 import { patterns } from '../testing/patterns.js';
 import { CandidateTrainer, rungSteps, type Candidate, type CandidateOutcome, type CandidateSettings } from './candidates.js';
+import { Parameters } from '../plan/parameters.js';
+import { trainingBytes, TrainingPlan } from '../plan/plan.js';
+import { evaluate, evaluationFeed } from './evaluate.js';
+import { Feed } from './feed.js';
 import { DeviceImages } from './images.js';
+import { initialWeights } from './initial.js';
 import { defaultSgd } from './schedule.js';
 
 const gpu = await openDevice();
@@ -173,6 +178,47 @@ describe('a device that fails is no outcome', () => {
   });
 });
 
+describe('a cohort whose size follows from the memory', () => {
+  /** Sizes of the cohorts that the candidates are trained in. */
+  async function cohorts(candidates: readonly Candidate[], memoryBytes?: number): Promise<number[]> {
+    const changed = { ...settings, cohort: 'auto' as const, ...(memoryBytes === undefined ? {} : { memoryBytes }) };
+    const trainer = await CandidateTrainer.create(gpu, images, indices, changed);
+    const sizes = new Map<number, number>();
+    const outcomes = await trainer.judge(candidates, { onProgress: (first, count) => sizes.set(first, count) });
+    await trainer.destroy();
+    expect(outcomes.map(({ hash }) => hash)).toEqual(candidates.map(({ hash }) => hash));
+    return [...sizes.values()];
+  }
+
+  it('holds all that fit, and one at least', async () => {
+    const candidates = [wide(4), wide(8), wide(64), wide(12)];
+    const bytes = candidates.map(({ spec }) => trainingBytes(spec, settings.batch, settings, gpu.alignment));
+    expect(bytes[2]).toBeGreaterThan(32 * 144 * 64 * 4);
+    expect(await cohorts(candidates)).toEqual([4]);
+    expect(await cohorts(candidates, bytes[0]! + bytes[1]!)).toEqual([2, 1, 1]);
+    expect(await cohorts(candidates, bytes[0]! + bytes[1]! - 1)).toEqual([1, 1, 1, 1]);
+  });
+
+  it('is told in the bytes that the plan allocates', async () => {
+    const { spec } = wide(64);
+    const before = gpu.statistics.bytesAllocated;
+    const feed = await Feed.create(gpu, images, { batch: settings.batch, steps: 2, preprocessing: settings.preprocessing });
+    const withFeed = gpu.statistics.bytesAllocated;
+    const parameters = await Parameters.create(gpu, spec, initialWeights(spec, 1));
+    const plan = await TrainingPlan.create(gpu, parameters, feed, { ...settings, seed: 1, steps: 2 });
+    // Beside those a plan has its scratch, totals, learning rates and uniforms.
+    const others = plan.memory.scratchBytes + 8192;
+    const taken = gpu.statistics.bytesAllocated - withFeed;
+    const told = trainingBytes(spec, settings.batch, settings, gpu.alignment);
+    expect(taken).toBeGreaterThanOrEqual(told);
+    expect(taken).toBeLessThan(told + others);
+    await plan.destroy();
+    await parameters.destroy();
+    await feed.destroy();
+    expect(gpu.statistics.bytesAllocated).toBe(before);
+  });
+});
+
 describe('successive halving', () => {
   const cohort = [small, half, wide(8), wide(4)];
 
@@ -180,6 +226,8 @@ describe('successive halving', () => {
     expect(rungSteps(4, 2, 250)).toEqual([63, 125]);
     expect(rungSteps(4, 3, 250)).toEqual([28, 83]);
     expect(rungSteps(9, 3, 90)).toEqual([10, 30]);
+    expect(rungSteps(27, 3, 270)).toEqual([10, 30, 90]);
+    expect(rungSteps(60, 3, 270)).toEqual([10, 30, 90]); // a rung at a 81st is too early
     expect(rungSteps(8, 4, 3)).toEqual([1]);
     expect(rungSteps(1, 3, 90)).toEqual([]);
     expect(rungSteps(5, 1, 90)).toEqual([]);
@@ -196,6 +244,39 @@ describe('successive halving', () => {
     for (const { accuracy, rungs } of outcomes.slice(0, 3)) expect(accuracy).toBe(rungs.at(-1)!.accuracy);
     const [alone] = await judge([cohort[3]!], { cohort: 1 });
     expect(outcomes[3]).toMatchObject(alone!);
+  });
+
+  it('measures on a part of the validation images at a rung, on all of them at the end', async () => {
+    const trainer = await CandidateTrainer.create(gpu, images, indices, { ...settings, cohort: 'auto', halving: 4, rungImages: 5 });
+    const before = gpu.statistics.bytesAllocated;
+    const outcomes = await trainer.judge(cohort, { score: ({ hash }) => (hash === half.hash ? 1 : 0) });
+    expect(gpu.statistics.bytesAllocated).toBe(before);
+    await trainer.destroy();
+    for (const { rungs } of outcomes) expect(rungs.map(({ accuracy }) => accuracy * 5)).toEqual([expect.toSatisfy(Number.isInteger)]);
+    const [alone] = await judge([half], { cohort: 1 });
+    expect(outcomes[1]).toMatchObject(alone!);
+  });
+
+  it("measures a rung by its images' own statistics, which leaves the running ones alone", async () => {
+    const options = { ...settings, cohort: 'auto' as const, halving: 4, rungImages: 31 };
+    // The weights stay where they start.
+    const still = { ...options, optimiser: { ...defaultSgd, learningRate: 1e-9, weightDecay: 0 } };
+    const trainer = await CandidateTrainer.create(gpu, images, indices, still);
+    const [{ rungs }] = (await trainer.judge([small, half])) as [CandidateOutcome];
+    await trainer.destroy();
+    const parameters = await Parameters.create(gpu, small.spec, initialWeights(small.spec, `${settings.seed}/${small.hash}`));
+    const part = Uint32Array.from({ length: 31 }, (_, i) => indices.validation[Math.floor((i * 32) / 31)]!);
+    const feed = await evaluationFeed(gpu, images, settings.preprocessing, 31, 31);
+    const before = await parameters.read();
+    const own = await evaluate(gpu, parameters, feed, part, { batchStatistics: true });
+    expect(await parameters.read()).toEqual(before);
+    expect(rungs[0]!.accuracy).toBe(own.accuracy);
+    expect((await evaluate(gpu, parameters, feed, part)).loss).not.toBeCloseTo(own.loss, 3);
+    await expect(evaluate(gpu, parameters, feed, part.subarray(1), { batchStatistics: true })).rejects.toThrow(
+      /batches of 31 leave a rest/,
+    );
+    await feed.destroy();
+    await parameters.destroy();
   });
 
   it('compares accuracies unless told otherwise', async () => {

@@ -37,15 +37,24 @@ export async function evaluationFeed(
   return Feed.create(gpu, images, { batch, steps: Math.max(1, Math.ceil(count / batch)), preprocessing });
 }
 
+export interface EvaluationOptions extends StepsOptions {
+  /** Each batch's own batch-norm statistics, in place of the running ones; then no batch may be partly void. */
+  readonly batchStatistics?: boolean;
+}
+
 /** Evaluates with running batch-norm statistics; the last batch may be partly void. */
 export async function evaluate(
   gpu: Gpu,
   parameters: Parameters,
   feed: Feed,
   indices: Uint32Array,
-  options: StepsOptions = {},
+  options: EvaluationOptions = {},
 ): Promise<Evaluation> {
-  const plan = await EvaluationPlan.create(gpu, parameters, feed);
+  const { batchStatistics = false } = options;
+  if (batchStatistics && indices.length % feed.batch !== 0) {
+    throw new RangeError(`batches of ${feed.batch} leave a rest of ${indices.length} images, which would spoil its batch's statistics`);
+  }
+  const plan = await EvaluationPlan.create(gpu, parameters, feed, { batchStatistics });
   try {
     feed.setOrder(plainOrder(indices));
     await runSteps(gpu, feed, (pass) => plan.recording.encode(pass), Math.ceil(indices.length / feed.batch), options);

@@ -36,30 +36,28 @@ export const paperAdam: Adam = {
 
 export const defaultSgd: Sgd = { kind: 'sgd', learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 5e-4 };
 
-export type Schedule =
+export type Schedule = {
+  /** Share of the training, in [0, 1), over which the rate rises linearly to what it then follows; none by default. */
+  readonly warmup?: number;
+} & (
   | { readonly kind: 'constant' }
   /** Times `factor` at each milestone (fractions of the whole training, rising). */
   | { readonly kind: 'step'; readonly milestones: readonly number[]; readonly factor: number }
-  /** Half a cosine from the full rate to 0. */
+  /** Half a cosine from the full rate, at the end of the warm-up, to 0. */
   | { readonly kind: 'cosine' }
-  /** Linear rise over `warmup` (a fraction), then half a cosine to 0. */
-  | { readonly kind: 'one-cycle'; readonly warmup: number };
+);
 
 /** The factor on the learning rate at `step` of `totalSteps`. */
 export function scheduleFactor(schedule: Schedule, step: number, totalSteps: number): number {
-  const progress = step / totalSteps;
+  const rise = (schedule.warmup ?? 0) * totalSteps;
+  if (step < rise) return (step + 1) / Math.max(1, Math.ceil(rise));
   switch (schedule.kind) {
     case 'constant':
       return 1;
     case 'step':
-      return schedule.factor ** schedule.milestones.filter((milestone) => progress >= milestone).length;
+      return schedule.factor ** schedule.milestones.filter((milestone) => step / totalSteps >= milestone).length;
     case 'cosine':
-      return (1 + Math.cos(Math.PI * progress)) / 2;
-    case 'one-cycle': {
-      const rise = schedule.warmup * totalSteps;
-      if (step < rise) return (step + 1) / Math.max(1, Math.ceil(rise));
       return (1 + Math.cos((Math.PI * (step - rise)) / Math.max(1, totalSteps - rise))) / 2;
-    }
     default:
       return schedule satisfies never;
   }

@@ -35,7 +35,7 @@ export async function channelStatistics(
   const sums = new Map(convolutions.map((id) => [id, new Moments(channelsOf(byId.get(id)!.outputShape))]));
   const feed = await evaluationFeed(gpu, images, preprocessing, batch, indices.length);
   try {
-    const plan = await EvaluationPlan.create(gpu, parameters, feed, convolutions);
+    const plan = await EvaluationPlan.create(gpu, parameters, feed, { keep: convolutions });
     try {
       feed.setOrder(plainOrder(indices.subarray(0, steps * batch)));
       for (let step = 0; step < steps; step++) {

@@ -5,7 +5,7 @@ import { requirePositiveIntegers } from '../checks.js';
 import { ShapeError, f32, padded, type Dispatch, type Op, type TensorDeclaration, type Variant } from '../op.js';
 import type { Random } from '../../testing/random.js';
 import { evaluateReference, forwardReference, gradientReference } from './reference.js';
-import { slice, type Grain, type Slicing } from './slicing.js';
+import { slice, wholeSlicing, type Grain, type Slicing } from './slicing.js';
 
 export interface BatchNormShape {
   /** N * H * W. */
@@ -197,6 +197,31 @@ const variants = (dispatches: (shape: BatchNormShape, grain: Grain) => Dispatch[
     dispatches: (shape) => dispatches(shape, grain),
   }));
 
+/** Vectors of a map up to which a software adapter takes as long for two launches more as for the work itself. */
+const MOST_WHOLE_VECTORS = 8192;
+
+/** All of a pass in one launch. */
+const whole = (file: URL, bind: readonly string[], last: (shape: BatchNormShape) => Dispatch['uniforms']): Variant<BatchNormShape> => ({
+  name: 'whole',
+  usable: ({ rows, channels, residual }, { kind }) =>
+    kind === 'cpu' && residual !== true && (rows * padded(channels)) / 4 <= MOST_WHOLE_VECTORS,
+  dispatches(shape) {
+    const { vectors, blockVectors, blocks, rowLanes } = wholeSlicing(shape);
+    const uniforms = [shape.rows, vectors, blockVectors, rowLanes, shape.relu === true ? 1 : 0, ...last(shape)];
+    return [{ wgsl: file, bind, uniforms, workgroups: [blocks, 1, 1] }];
+  },
+});
+const wholeForward = whole(
+  new URL('./forward.whole.wgsl', import.meta.url),
+  ['x', 'gamma', 'beta', 'runningMean', 'runningVariance', 'mean', 'variance', 'y'],
+  ({ epsilon, momentum }) => [f32(epsilon), f32(momentum)],
+);
+const wholeGradient = whole(
+  new URL('./gradient.whole.wgsl', import.meta.url),
+  ['x', 'dy', 'gamma', 'beta', 'mean', 'variance', 'dx', 'dgamma', 'dbeta'],
+  ({ epsilon }) => [f32(epsilon)],
+);
+
 export const batchNorm: Op<BatchNormShape> = {
   name: 'batchNorm',
   passes: {
@@ -217,7 +242,7 @@ export const batchNorm: Op<BatchNormShape> = {
       // At mean 100 and deviation 0.1 the mean's own rounding, 2^-18, is 4e-5 deviations: 1.3e-5 of the largest |y|, about 3.
       tolerance: 3e-5,
       reference: forwardReference,
-      variants: variants(forwardDispatches, true),
+      variants: [wholeForward, ...variants(forwardDispatches, true)],
     },
     evaluate: {
       tensors: [x, gamma, beta, runningMean('in'), runningVariance('in'), residual, y],
@@ -253,7 +278,7 @@ export const batchNorm: Op<BatchNormShape> = {
         cotangents: { dy: 'y', dyOther: 'y' },
         gradients: { dx: 'x', dgamma: 'gamma', dbeta: 'beta', dresidual: 'residual' },
       },
-      variants: variants(gradientDispatches, true),
+      variants: [wholeGradient, ...variants(gradientDispatches, true)],
     },
   },
   check(shape) {

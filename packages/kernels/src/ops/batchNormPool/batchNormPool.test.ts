@@ -64,7 +64,7 @@ it('a pool behind it gives a tie to the first in scan order, lets a NaN win, and
     dgamma: unit(9),
     dbeta: unit(9),
   });
-  const shape = { batch: 1, height: 2, width: 2, channels: 4, ...plain };
+  const shape = { batch: 1, height: 2, width: 2, channels: 4, relu: true, ...plain };
   const pooled = await run('evaluate');
   expect(pooled).toEqual([2, 0, NaN, 4]);
   // The mean is taken off before: which pixel wins stays.

@@ -1,15 +1,17 @@
-// y[n, oy, ox, c] = max(0, max over the 2x2 pixels of (x - mean) * scale + beta), scale = gamma / sqrt(variance + epsilon); the
-// statistics are the batch's or the running ones. With `save`, `winners` gets the x of the pixel that won, the first maximum in
-// scan order: all that the gradient needs of it. A NaN wins over every number.
+// y[n, oy, ox, c] = f(max over the window's pixels of (x - mean) * scale + beta), scale = gamma / sqrt(variance + epsilon); f is
+// the ReLU or the identity, a window 2x2 pixels or the first of them (`pixels` 4 or 1); the statistics are the batch's or the
+// running ones. With `save`, `winners` gets the x of the pixel that won, the first maximum in scan order: all that the gradient
+// needs of it. A NaN wins over every number.
 //
-// x [N, H, W, V]; y and winners [N, OH, OW, V], OH = H / 2 and OW = W / 2 rounded down; gamma, beta, mean, variance [V]; all vec4f.
+// x [N, H, W, V]; y and winners [N, OH, OW, V], OH = H / 2 and OW = W / 2 rounded down, of single pixels up; gamma, beta, mean, variance [V]; all vec4f.
 // Outputs are counted [N, OH, OW].
 // Workgroup (k, b): chunk k of the outputs, vectors b * blockVectors on. Lane: one vector, every outputLanes-th of the chunk.
 // Preconditions: outputLanes * blockVectors <= 64; chunkOutputs + OW and N * OH below 2^21 (see `quotient`).
 
 struct Shape {
   outputs: u32, vectors: u32, blockVectors: u32, outputLanes: u32, chunkOutputs: u32,
-  height: u32, width: u32, outHeight: u32, outWidth: u32, save: u32, epsilon: f32,
+  height: u32, width: u32, outHeight: u32, outWidth: u32, pixels: u32, relu: u32, save: u32,
+  epsilon: f32,
 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
@@ -36,14 +38,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let perWidth = 1.0 / f32(shape.outWidth);
   let perHeight = 1.0 / f32(shape.outHeight);
   let down = shape.width * shape.vectors;
+  let relu = vec4<bool>(shape.relu != 0u);
   for (var o = start + outputLane; o < end; o += shape.outputLanes) {
-    // Rows and images begin 2 * OW * V and, where H is odd, a row of pixels later.
+    // Rows and images begin 2 * OW * V and, where H is odd, a row of pixels later; earlier (the product wraps) of single pixels.
     let row = firstRow + quotient(o - skipped, perWidth);
     let pixelRow = 2u * row + (shape.height - 2u * shape.outHeight) * quotient(row, perHeight);
     let i = (pixelRow * shape.width + 2u * (o - row * shape.outWidth)) * shape.vectors + v;
     var winner = x[i];
     var best = (winner - m) * scale + offset;
-    for (var p = 1u; p < 4u; p++) {
+    for (var p = 1u; p < shape.pixels; p++) {
       let pixel = x[i + (p / 2u) * down + (p % 2u) * shape.vectors];
       let value = (pixel - m) * scale + offset;
       let better = (value > best) | isNan(value);
@@ -51,7 +54,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       winner = select(winner, pixel, better);
     }
     let at = o * shape.vectors + v;
-    y[at] = select(best, vec4f(), best <= vec4f());
+    y[at] = select(best, vec4f(), relu & (best <= vec4f()));
     if (shape.save != 0u) { winners[at] = winner; }
   }
 }

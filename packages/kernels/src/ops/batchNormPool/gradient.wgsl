@@ -1,6 +1,6 @@
 // dx = scale * (d - dbeta / rows - (x - mean) * dgamma / (deviation * rows)) (Ioffe, Szegedy 2015, section 3), rows = N * H * W;
-// d is dy of the output whose 2x2 pixels the pixel won, where the ReLU let it through, else 0. The first pixel in scan order that
-// holds the winner's x won. Pixels right of and below the last window belong to none.
+// d is dy of the output whose window the pixel won, with `relu` where the ReLU let it through, else 0. The first pixel in scan order
+// that holds the winner's x won, which of windows of one pixel is that pixel. Pixels right of and below the last window belong to none.
 //
 // x, dx [N, H, W, V]; dy, winners [N, OH, OW, V] as forward.wgsl says; scratch begins with the [5, V] that
 // ../batchNorm/gradient.finalise.wgsl left; all vec4f. Cells of 2x2 pixels, the last of a row or an image perhaps cut off, are counted
@@ -10,7 +10,7 @@
 
 struct Shape {
   cells: u32, vectors: u32, blockVectors: u32, cellLanes: u32, chunkCells: u32,
-  height: u32, width: u32, outHeight: u32, outWidth: u32,
+  height: u32, width: u32, outHeight: u32, outWidth: u32, relu: u32,
 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
@@ -30,6 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let offset = scratch[2u * shape.vectors + v];
   let meanGradient = scratch[3u * shape.vectors + v];
   let slope = scratch[4u * shape.vectors + v];
+  let relu = vec4<bool>(shape.relu != 0u);
   let cellHeight = (shape.height + 1u) / 2u;
   let cellWidth = (shape.width + 1u) / 2u;
   let start = group.x * shape.chunkCells;
@@ -49,7 +50,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (cx < shape.outWidth && cy < shape.outHeight) {
       let at = ((n * shape.outHeight + cy) * shape.outWidth + cx) * shape.vectors + v;
       winner = winners[at];
-      d = select(dy[at], vec4f(), (winner - m) * scale + offset <= vec4f());
+      d = select(dy[at], vec4f(), relu & ((winner - m) * scale + offset <= vec4f()));
     }
     let i = ((n * shape.height + 2u * cy) * shape.width + 2u * cx) * shape.vectors + v;
     for (var p = 0u; p < 4u; p++) {

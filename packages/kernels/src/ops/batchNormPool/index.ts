@@ -1,4 +1,5 @@
-// batchNormPool: batch-norm, ReLU and a max-pool over disjoint 2x2 windows in one: the normalised map is never stored. Forward
+// batchNormPool: batch-norm, perhaps a ReLU, and a max-pool over disjoint 2x2 windows, or the first pixel of each, in one: the normalised
+// map is never stored. Forward
 // reads x and writes the pooled y and the x that won; the gradient goes from the pooled dy straight to x, as only the pixel that
 // won a window has one, and its sums need those pixels alone.
 import { requirePositiveIntegers } from '../checks.js';
@@ -47,6 +48,8 @@ function uniforms(shape: BatchNormPoolShape, { vectors, blockVectors, rowLanes, 
   return [pixels, vectors, blockVectors, rowLanes, chunkRows, height, width, ...windowOutput(poolShape(shape))];
 }
 
+const relu = (shape: BatchNormPoolShape): number => (shape.relu === true ? 1 : 0);
+
 /** How the kernels of batchNorm would split as many rows of as many channels. */
 const sliced = (shape: BatchNormPoolShape, rows: number, grain: Grain): Slicing => slice({ ...normShape(shape), rows }, grain);
 
@@ -63,7 +66,13 @@ function apply(shape: BatchNormPoolShape, grain: Grain, training: boolean): Disp
       // Evaluation writes none.
       training ? 'winners' : 'scratch',
     ],
-    uniforms: [...uniforms(shape, slicing, outputsOf(shape)), training ? 1 : 0, f32(shape.epsilon)],
+    uniforms: [
+      ...uniforms(shape, slicing, outputsOf(shape)),
+      shape.window === 1 ? 1 : 4,
+      relu(shape),
+      training ? 1 : 0,
+      f32(shape.epsilon),
+    ],
     workgroups: [slicing.chunks, slicing.blocks, 1],
   };
 }
@@ -82,7 +91,7 @@ function gradientDispatches(shape: BatchNormPoolShape, grain: Grain): Dispatch[]
     {
       wgsl: new URL('./gradient.wgsl', import.meta.url),
       bind: ['x', 'dy', 'winners', 'scratch', 'dx'],
-      uniforms: uniforms(shape, cells, cellsOf(shape)),
+      uniforms: [...uniforms(shape, cells, cellsOf(shape)), relu(shape)],
       workgroups: [cells.chunks, cells.blocks, 1],
     },
   ];
@@ -98,6 +107,9 @@ const variants = (
     scratchWords: (shape) => scratchWords(sliced(shape, pixels(shape), grain)),
     dispatches: (shape) => dispatches(shape, grain),
   }));
+
+/** With and without the ReLU, windows of 4 pixels and of one. */
+const forms: readonly Pick<BatchNormPoolShape, 'relu' | 'window'>[] = [{ relu: true }, {}, { relu: true, window: 1 }, { window: 1 }];
 
 export const batchNormPool: Op<BatchNormPoolShape> = {
   name: 'batchNormPool',
@@ -154,9 +166,10 @@ export const batchNormPool: Op<BatchNormPoolShape> = {
     },
   },
   check(shape) {
-    const { batch, height, width, channels, epsilon, momentum } = shape;
+    const { batch, height, width, channels, epsilon, momentum, window = 2 } = shape;
     requirePositiveIntegers('batchNormPool', { batch, height, width, channels });
-    if (height < 2 || width < 2) throw new ShapeError('batchNormPool', `the map is ${height}x${width}; it must hold a 2x2 window`);
+    if (height < window || width < window)
+      throw new ShapeError('batchNormPool', `the map is ${height}x${width}; it must hold a 2x2 window`);
     if (batch * Math.ceil(height / 2) > MOST_ROWS) {
       throw new ShapeError('batchNormPool', `${batch} maps of ${height}x${width} have more than ${MOST_ROWS} rows of windows`);
     }
@@ -164,15 +177,20 @@ export const batchNormPool: Op<BatchNormPoolShape> = {
     if (!(momentum >= 0 && momentum <= 1)) throw new ShapeError('batchNormPool', `momentum is ${momentum}; it must be between 0 and 1`);
   },
   samples: [
-    { batch: 3, height: 8, width: 8, channels: 16, epsilon: 1e-3, momentum: 0.1 },
-    { batch: 2, height: 7, width: 13, channels: 5, epsilon: 1e-3, momentum: 0.1 },
-    { batch: 3, height: 5, width: 6, channels: 3, epsilon: 1e-3, momentum: 1 },
-    { batch: 5, height: 4, width: 7, channels: 1, epsilon: 1e-3, momentum: 0 },
-    { batch: 7, height: 2, width: 2, channels: 10, epsilon: 1e-2, momentum: 0.1 },
-    { batch: 1, height: 3, width: 3, channels: 260, epsilon: 1e-2, momentum: 0.1 }, // 65 vectors: two blocks, one output
-    { batch: 40, height: 14, width: 15, channels: 12, epsilon: 1e-3, momentum: 0.1 }, // several chunks
+    ...forms.flatMap((form) =>
+      [
+        { batch: 3, height: 8, width: 8, channels: 16, epsilon: 1e-3, momentum: 0.1 },
+        { batch: 2, height: 7, width: 13, channels: 5, epsilon: 1e-3, momentum: 0.1 },
+        { batch: 3, height: 5, width: 6, channels: 3, epsilon: 1e-3, momentum: 1 },
+        { batch: 4, height: 4, width: 7, channels: 1, epsilon: 1e-3, momentum: 0 },
+        { batch: 7, height: 2, width: 2, channels: 10, epsilon: 1e-2, momentum: 0.1 },
+        { batch: 1, height: 3, width: 3, channels: 260, epsilon: 1e-2, momentum: 0.1 }, // 65 vectors: two blocks, one output
+      ].map((shape) => ({ ...shape, ...form })),
+    ),
+    { batch: 40, height: 14, width: 15, channels: 12, epsilon: 1e-3, momentum: 0.1, relu: true }, // several chunks
+    { batch: 3, height: 1, width: 5, channels: 3, epsilon: 1e-3, momentum: 0.1, window: 1 },
   ],
-  benchmarks: { '64x28x28x16': { batch: 64, height: 28, width: 28, channels: 16, epsilon: 1e-5, momentum: 0.1 } },
+  benchmarks: { '64x28x28x16': { batch: 64, height: 28, width: 28, channels: 16, epsilon: 1e-5, momentum: 0.1, relu: true } },
   errors: [
     { shape: { batch: 0, height: 4, width: 4, channels: 4, epsilon: 1e-5, momentum: 0.1 }, message: /batch is 0/ },
     { shape: { batch: 1, height: 1, width: 4, channels: 4, epsilon: 1e-5, momentum: 0.1 }, message: /1x4; it must hold a 2x2 window/ },

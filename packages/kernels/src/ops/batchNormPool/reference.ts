@@ -5,17 +5,18 @@ import { normShape, type BatchNormPoolShape } from './shape.js';
 
 /** Calls `visit` with every output's index and its four pixels' in x, in scan order. */
 function forWindows(shape: BatchNormPoolShape, visit: (output: number, pixels: readonly number[]) => void): void {
-  const { batch, height, width } = shape;
+  const { batch, height, width, window = 2 } = shape;
   const depth = padded(shape.channels);
   let output = 0;
   for (let n = 0; n < batch; n++) {
-    for (let y = 0; y + 1 < height; y += 2) {
-      for (let x = 0; x + 1 < width; x += 2) {
+    for (let y = 0; y + window <= height; y += 2) {
+      for (let x = 0; x + window <= width; x += 2) {
         const corner = ((n * height + y) * width + x) * depth;
         for (let c = 0; c < depth; c++, output++) {
+          const steps = window === 1 ? [0] : [0, depth, width * depth, (width + 1) * depth];
           visit(
             output,
-            [0, depth, width * depth, (width + 1) * depth].map((step) => corner + step + c),
+            steps.map((step) => corner + step + c),
           );
         }
       }
@@ -30,7 +31,7 @@ export function forwardReference(shape: BatchNormPoolShape, t: Tensors): void {
   forWindows(shape, (output, pixels) => {
     const winner = pixels.reduce((best, pixel) => (full.y[pixel]! > full.y[best]! ? pixel : best));
     t['winners']![output] = t['x']![winner]!;
-    t['y']![output] = Math.max(full.y[winner]!, 0);
+    t['y']![output] = shape.relu === true ? Math.max(full.y[winner]!, 0) : full.y[winner]!;
   });
 }
 

@@ -66,6 +66,8 @@ export const samples: readonly Conv2dShape[] = [
   { ...base, batch: 3, channels: 1, filters: 40, height: 14, width: 15 },
   { ...base, batch: 1, channels: 1, filters: 16, kernel: [5, 5], padding: [0, 0, 0, 0] },
   { ...base, channels: 1, filters: 3, kernel: [7, 7], stride: [1, 3], padding: [3, 3, 2, 1], height: 8, width: 12, bias: true },
+  ...oneChannel(2, 1),
+  ...oneChannel(2, 2),
   ...oneChannel(3, 1),
   ...oneChannel(3, 2),
   ...oneChannel(5, 1),

@@ -12,7 +12,7 @@ const STRIP_PIXELS = 4;
  * Windows and steps taken here; each pair makes pipelines of its own, so these are few: what first layers have. The samples
  * reach every pipeline, so that none is left to compile for an architecture that turns up later.
  */
-const KERNELS = [3, 5];
+const KERNELS = [2, 3, 5];
 const STRIDES = [1, 2];
 /** Tiles of the forward pass, with their relative times. One of 32 filters gains too little for its pipelines. */
 const TILES: readonly Tile[] = [

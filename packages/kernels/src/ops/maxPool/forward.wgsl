@@ -1,5 +1,6 @@
 // y[n, oy, ox, c] = max over ky, kx of x[n, oy * strideY - top + ky, ox * strideX - left + kx, c] within the image;
-// indices = ky * kernelX + kx of the first maximum in scan order. A NaN wins over every number, as in PyTorch.
+// indices = ky * kernelX + kx of the first maximum in scan order. A NaN wins over every number, as in PyTorch. With `relu` 1 a maximum
+// that is not positive becomes 0 and its index NO_PIXEL, which the gradient finds in no window.
 //
 // x [N, H, W, V], y [N, OH, OW, V] of vec4f; indices [N, OH, OW, V] of vec4u.
 // One invocation: one vector of channels of up to 4 outputs side by side. Invocations are ordered [N, OH, OW / 4, V].
@@ -10,6 +11,7 @@ struct Shape {
   outHeight: u32, outWidth: u32, kernelY: u32, kernelX: u32,
   strideY: u32, strideX: u32, top: u32, left: u32,
   lowest: f32, // -inf, which no literal can be
+  relu: u32,
 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
@@ -18,6 +20,7 @@ struct Shape {
 @group(0) @binding(3) var<storage, read_write> indices: array<vec4u>;
 
 const STRIP = 4u;
+const NO_PIXEL = 0xfffffffeu;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -49,8 +52,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       }
     }
     let o = (row * shape.outWidth + ox) * shape.vectors + v;
-    y[o] = best;
-    indices[o] = index;
+    let cut = vec4<bool>(shape.relu != 0u) & (best <= vec4f());
+    y[o] = select(best, vec4f(), cut);
+    indices[o] = select(index, vec4u(NO_PIXEL), cut);
   }
 }
 

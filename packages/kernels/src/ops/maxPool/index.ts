@@ -1,10 +1,11 @@
-// maxPool: the maximum of each window and where it lay, so that the gradient goes to that pixel alone.
+// maxPool: the maximum of each window and where it lay, so that the gradient goes to that pixel alone; and the ReLU of that maximum,
+// which costs nothing here: a window without a positive pixel names no pixel, and so passes no gradient.
 import { f32, padded, spread, type Op, type TensorDeclaration } from '../op.js';
 import { paddedNormal, type Random } from '../../testing/random.js';
-import { STRIP, checkWindow, windowOutput, windowUniforms, type WindowShape } from '../window.js';
-import { forwardReference, gradientReference } from './reference.js';
+import { STRIP, checkWindow, windowOutput, windowUniforms } from '../window.js';
+import { forwardReference, gradientReference, type MaxPoolShape } from './reference.js';
 
-export type MaxPoolShape = WindowShape;
+export type { MaxPoolShape };
 
 const LANES = 64;
 
@@ -54,7 +55,7 @@ export const maxPool: Op<MaxPoolShape> = {
             {
               wgsl: new URL('./forward.wgsl', import.meta.url),
               bind: ['x', 'y', 'indices'],
-              uniforms: [...windowUniforms(shape), f32(-Infinity)],
+              uniforms: [...windowUniforms(shape), f32(-Infinity), shape.relu === true ? 1 : 0],
               workgroups: strips(shape.batch * windowOutput(shape)[0], windowOutput(shape)[1], shape.channels, device.maxWorkgroups),
             },
           ],
@@ -117,6 +118,11 @@ export const maxPool: Op<MaxPoolShape> = {
     { batch: 2, height: 7, width: 7, channels: 8, kernel: [2, 2], stride: [2, 2], padding: [0, 0, 0, 0] },
     { batch: 5, height: 1, width: 1, channels: 1, kernel: [3, 3], stride: [2, 2], padding: [1, 1, 1, 1] },
     { batch: 1, height: 7, width: 7, channels: 3, kernel: [7, 7], stride: [1, 1], padding: [0, 0, 0, 0] },
+    // A ReLU behind the pool: few pixels a window, so that many windows have no positive one.
+    { batch: 2, height: 9, width: 7, channels: 6, kernel: [2, 2], stride: [2, 2], padding: [0, 0, 0, 0], relu: true },
+    { batch: 2, height: 7, width: 8, channels: 3, kernel: [1, 1], stride: [2, 2], padding: [0, 0, 0, 0], relu: true },
+    { batch: 1, height: 8, width: 7, channels: 5, kernel: [1, 2], stride: [3, 4], padding: [0, 0, 0, 1], relu: true },
+    { batch: 2, height: 7, width: 6, channels: 5, kernel: [3, 2], stride: [2, 1], padding: [1, 1, 1, 0], relu: true },
   ],
   benchmarks: { '64x28x28x16': { batch: 64, height: 28, width: 28, channels: 16, kernel: [2, 2], stride: [2, 2], padding: [0, 0, 0, 0] } },
   errors: [

@@ -1,9 +1,17 @@
-// The float64 twins of maxPool.
+// The float64 twins of maxPool, and its shape.
 import { padded, type Tensors } from '../op.js';
 import { windowOutput, type WindowShape } from '../window.js';
 
+export interface MaxPoolShape extends WindowShape {
+  /** Whether the maximum goes through a ReLU; not by default. Before the pool it would give the same. */
+  readonly relu?: boolean;
+}
+
+/** The index of a window that a ReLU cut off. */
+const NO_PIXEL = 0xfffffffe;
+
 /** x -> y, indices */
-export function forwardReference(shape: WindowShape, { x, y, indices }: Tensors): void {
+export function forwardReference(shape: MaxPoolShape, { x, y, indices }: Tensors): void {
   const { batch, height, width, kernel, stride, padding } = shape;
   const [outHeight, outWidth] = windowOutput(shape);
   const depth = padded(shape.channels);
@@ -23,6 +31,9 @@ export function forwardReference(shape: WindowShape, { x, y, indices }: Tensors)
             y![o] = value;
           }
           indices![o] = best;
+          if (shape.relu !== true || !(y![o]! <= 0)) continue;
+          y![o] = 0;
+          indices![o] = NO_PIXEL;
         }
       }
     }
@@ -30,7 +41,7 @@ export function forwardReference(shape: WindowShape, { x, y, indices }: Tensors)
 }
 
 /** dy, indices -> dx: scatters each gradient to the pixel that won its window. */
-export function gradientReference(shape: WindowShape, { dy, indices, dx }: Tensors): void {
+export function gradientReference(shape: MaxPoolShape, { dy, indices, dx }: Tensors): void {
   const { batch, height, width, kernel, stride, padding } = shape;
   const [outHeight, outWidth] = windowOutput(shape);
   const depth = padded(shape.channels);
@@ -40,6 +51,7 @@ export function gradientReference(shape: WindowShape, { dy, indices, dx }: Tenso
     for (let oy = 0; oy < outHeight; oy++) {
       for (let ox = 0; ox < outWidth; ox++) {
         for (let c = 0; c < depth; c++, o++) {
+          if (indices![o] === NO_PIXEL) continue;
           const iy = oy * stride[0] - padding[0] + Math.floor(indices![o]! / kernel[1]);
           const ix = ox * stride[1] - padding[1] + (indices![o]! % kernel[1]);
           dx![((n * height + iy) * width + ix) * depth + c]! += dy![o]!;
