@@ -77,6 +77,12 @@ describe('eval', () => {
     expect(half.stderr).toMatch(/taking --std \S+ from/);
   });
 
+  it('shows on a terminal how far it is', async () => {
+    const { stderr } = await n2n(['eval', trained, ...data], { terminal: true });
+    expect(stderr).toMatch(/evaluating: 0 %/);
+    expect(stderr.endsWith('\r\u001b[2K')).toBe(true);
+  });
+
   it('names the node that it cannot read', async () => {
     const bytes = await readFile(foreign);
     bytes.write('Sinh', bytes.indexOf('Relu'));
