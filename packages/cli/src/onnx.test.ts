@@ -129,4 +129,9 @@ describe('compress', () => {
     expect(theirs['accuracy']).toBeCloseTo(Number(ours['accuracy']), 2);
     expect(theirs['loss']).toBeCloseTo(Number(ours['loss']), 4);
   });
+
+  it('says where the file for other tools is', async () => {
+    const { stdout } = await n2n(['resume', run()]);
+    expect(stdout).toContain(`for other tools: ${folder.path('run', 'best', 'student.onnx')}\n`);
+  });
 });
