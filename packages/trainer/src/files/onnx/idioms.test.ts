@@ -303,6 +303,7 @@ describe('refused with the node and the reason', () => {
     [[['Flatten', 'x', 'y', { axis: 2 }]], /\(Flatten\): flattens from axis 2/],
     [[['Slice', 'x i1 i9 i2', 'm'], ...head], /\(Slice\): takes 1 to 9 in steps of 1 along axis 2; n2n reads every k-th row and column/],
     [[['Slice', 'x i0 i9 i1 i2', 'm'], ...head], /\(Slice\): takes 0 to 9 in steps of 2 along axis 1/],
+    [[['Slice', 'x i0 pads', 'm'], ...head], /\(Slice\): has unlike numbers of starts, ends, axes and steps/],
     [[['Slice', 'x i0 i8 i2', 'm'], ...head], /\(Slice\): takes 0 to 8 in steps of 1 along axis 2/],
     [[['Pad', 'x front', 'm'], ...head], /\(Pad\): pads 3 channels to 1000000000003, more than the file's weights have room for/],
     [

@@ -25,15 +25,20 @@ export function checkLength(operator: Operator, length: number): void {
 /** The list in rows, or the rows in one list. */
 export function reshapedList(operator: Operator, { sizes }: Sizes, target: readonly Size[]): Sizes {
   const [rows, columns] = target;
-  if (columns === undefined) return { kind: 'sizes', sizes, scalar: target.length === 0 };
+  if (columns === undefined) {
+    const same = rows === undefined ? sizes.length === 1 : rows === -1 || rows === 0 || rows === sizes.length;
+    if (!same) operator.fail(`turns a list of ${sizes.length} sizes into [${target.join(', ')}]`);
+    return { kind: 'sizes', sizes, scalar: rows === undefined };
+  }
   const fits = typeof columns === 'number' && columns > 0 && (rows === -1 ? sizes.length % columns === 0 : rows === sizes.length / columns);
   if (target.length > 2 || !fits) return operator.fail(`turns a list of ${sizes.length} sizes into [${target.join(', ')}]`);
   return { kind: 'sizes', sizes, columns, scalar: false };
 }
 
 export function transposedList(operator: Operator, list: Sizes): Sizes {
-  const { columns = list.sizes.length } = list;
-  if ((operator.ints('perm') ?? [1, 0]).join() !== '1,0' || list.columns === undefined) operator.fail('orders the axes of a list of sizes');
+  const { columns } = list;
+  if (columns === undefined || (operator.ints('perm') ?? [1, 0]).join() !== '1,0')
+    return operator.fail('orders the axes of a list of sizes');
   const table = rowsOf(list);
   const sizes = Array.from({ length: columns }, (_, column) => table.map((row) => row[column]!)).flat();
   return { kind: 'sizes', sizes, columns: table.length, scalar: false };
@@ -49,7 +54,7 @@ export function slicedList(operator: Operator, list: Sizes, { start, end, step }
   return {
     ...list,
     sizes: rows
-      .slice(Math.max(-1, place(end)) + 1, place(start) + 1)
+      .slice(Math.max(-1, place(end)) + 1, Math.max(-1, place(start)) + 1)
       .toReversed()
       .flat(),
   };

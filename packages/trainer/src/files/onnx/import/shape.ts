@@ -5,8 +5,8 @@ import { integersOf, isFloatType } from '../tensor.js';
 import type { OnnxTensor } from '../schema.js';
 import { DataType } from '../schema.js';
 import { named, type Importer, type Table } from './importer.js';
-import type { Operator } from './operator.js';
 import { constantOfShape, reshapedList, slicedList, transposedList } from './lists.js';
+import type { Operator } from './operator.js';
 import type { Feature, Size, Value } from './values.js';
 import { everyPixel } from './window.js';
 
@@ -165,7 +165,9 @@ function slice(operator: Operator, importer: Importer): Value {
   const part = (name: string, index: number): readonly number[] | undefined =>
     operator.ints(name) ?? (importer.hasInput(operator, index) ? importer.integers(operator, index) : undefined);
   const [starts, ends, axes, steps] = [part('starts', 1) ?? [], part('ends', 2) ?? [], part('axes', 3), part('steps', 4)];
-  const ranges = starts.map((start, i) => ({ start, end: ends[i] ?? 0, axis: axes?.[i] ?? i, step: steps?.[i] ?? 1 }));
+  if ([ends, axes ?? ends, steps ?? ends].some(({ length }) => length !== starts.length))
+    operator.fail('has unlike numbers of starts, ends, axes and steps');
+  const ranges = starts.map((start, i) => ({ start, end: ends[i]!, axis: axes?.[i] ?? i, step: steps?.[i] ?? 1 }));
   const list = importer.list(operator, 0);
   if (list === undefined) return everyPixel(operator, importer, ranges);
   const [range] = ranges;
