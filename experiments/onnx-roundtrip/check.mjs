@@ -64,11 +64,11 @@ const { values, positionals } = parseArgs({
 const [model, folder] = positionals;
 if (model === undefined || folder === undefined) throw new Error('needs a model and the folder of CIFAR-10, binary version');
 const numbers = (text) => text.split(',').map(Number);
+const reported = values.result && JSON.parse(readFileSync(values.result, 'utf8')).student.accuracy;
 const figures = await evaluate(model, readFileSync(join(folder, 'test_batch.bin')), numbers(values.mean), numbers(values.std));
 if (values.result === undefined) {
   process.stdout.write(`${JSON.stringify(figures)}\n`);
 } else {
-  const reported = JSON.parse(readFileSync(values.result, 'utf8')).student.accuracy;
   const differencePoints = 100 * (figures.accuracy - reported);
   process.stdout.write(`${JSON.stringify({ ...figures, reported, differencePoints })}\n`);
   if (!(Math.abs(differencePoints) <= TOLERANCE_POINTS + 1e-9)) process.exitCode = 1;
