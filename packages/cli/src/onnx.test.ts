@@ -77,6 +77,12 @@ describe('eval', () => {
     expect(half.stderr).toMatch(/taking --std \S+ from/);
   });
 
+  it('shows on a terminal how far it is', async () => {
+    const { stderr } = await n2n(['eval', trained, ...data], { terminal: true });
+    expect(stderr).toMatch(/evaluating: 0 %/);
+    expect(stderr.endsWith('\r\u001b[2K')).toBe(true);
+  });
+
   it('names the node that it cannot read', async () => {
     const bytes = await readFile(foreign);
     bytes.write('Sinh', bytes.indexOf('Relu'));
@@ -122,5 +128,10 @@ describe('compress', () => {
     const [ours, theirs] = [await n2nJson(['eval', safetensors, ...data]), await n2nJson(['eval', onnx, ...data])];
     expect(theirs['accuracy']).toBeCloseTo(Number(ours['accuracy']), 2);
     expect(theirs['loss']).toBeCloseTo(Number(ours['loss']), 4);
+  });
+
+  it('says where the file for other tools is', async () => {
+    const { stdout } = await n2n(['resume', run()]);
+    expect(stdout).toContain(`for other tools: ${folder.path('run', 'best', 'student.onnx')}\n`);
   });
 });

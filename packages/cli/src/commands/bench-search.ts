@@ -196,7 +196,7 @@ async function withWork<T>(
   const images = await DeviceImages.create(gpu, split, SHAPE);
   const teacher = await Parameters.create(gpu, model.spec, model.weights);
   const { signal } = context;
-  const { accuracy } = await evaluateOn(gpu, teacher, images, model.preprocessing, held, signal);
+  const { accuracy } = await evaluateOn(gpu, teacher, images, model.preprocessing, held, { signal });
   const shared = { gpu, images, split, model, accuracy, train, validation: held, teacher, signal };
   const { table: logits, seconds } = await timedTable(shared);
   try {

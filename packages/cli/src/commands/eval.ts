@@ -21,7 +21,10 @@ export const evalCommand = defineCommand({
     const images = dataset[values.split];
     const parameters = await Parameters.create(gpu, model.spec, model.weights);
     const evaluation = await withImages(context, gpu, images, dataset, (onDevice) =>
-      evaluateOn(gpu, parameters, onDevice, model.preprocessing, allIndices(images.count), context.signal),
+      evaluateOn(gpu, parameters, onDevice, model.preprocessing, allIndices(images.count), {
+        signal: context.signal,
+        progress: context.output.progress('evaluating', 'samples'),
+      }),
     );
     await parameters.destroy();
     const { accuracy, loss, samples } = evaluation;

@@ -177,7 +177,10 @@ async function trainAndSave(context: Context, values: Values, dataset: Dataset, 
   const trainingSeconds = (performance.now() - started) / 1000;
   await save(`${values.epochs} epochs`);
   const test = await withImages(context, gpu, dataset.test, dataset, (images) =>
-    evaluateOn(gpu, parameters, images, preprocessing, allIndices(dataset.test.count), context.signal),
+    evaluateOn(gpu, parameters, images, preprocessing, allIndices(dataset.test.count), {
+      signal: context.signal,
+      progress: context.output.progress('testing', 'samples'),
+    }),
   );
   await parameters.destroy();
   const samples = values.epochs * Math.floor(indices.length / values.batch) * values.batch;

@@ -61,7 +61,7 @@ it('rewrites one line on a terminal, with rate and time left, and removes it', (
     progress.update(1100, 4000); // too soon to be drawn
     output.note('done');
     const lines = text.err.split('\r\u001b[2K');
-    expect(lines).toEqual(['', 'training: 0 %', 'training: 25 %, 500 samples/s, 6.0 s left, epoch 1/3, and a', 'done\n']);
+    expect(lines).toEqual(['', 'training: 0 %', 'training: 25 %, 1.00 k samples/s, 3.0 s left, epoch 1/3, an', 'done\n']);
   } finally {
     vi.useRealTimers();
   }
@@ -78,7 +78,7 @@ it('writes a line every ten seconds elsewhere, without escapes', () => {
     }
     output.endProgress();
     expect(text.err.trimEnd().split('\n')).toHaveLength(2);
-    expect(text.err).toMatch(/^search: 40 %, 9\.9 candidates\/s, 15\.2 s left\nsearch: 80 %/);
+    expect(text.err).toMatch(/^search: 40 %, 10 candidates\/s, 15\.0 s left\nsearch: 80 %/);
   } finally {
     vi.useRealTimers();
   }

@@ -16,8 +16,8 @@ export class Progress {
   readonly #sink: ProgressSink;
   readonly #what: string;
   readonly #unit: string;
-  readonly #started = performance.now();
-  #first: number | undefined;
+  /** Where counting begins. */
+  #first: { readonly done: number; readonly at: number } | undefined;
   #lastDrawn: number;
   #drawn = false;
 
@@ -26,14 +26,14 @@ export class Progress {
     this.#sink = sink;
     this.#what = what;
     this.#unit = unit;
-    this.#lastDrawn = sink.terminal ? Number.NEGATIVE_INFINITY : this.#started;
+    this.#lastDrawn = sink.terminal ? Number.NEGATIVE_INFINITY : performance.now();
   }
 
   /** `done` of `total` units are ready; `detail` is appended. */
   update(done: number, total: number, detail = ''): void {
-    // Units that were ready before this progress began (a resumed search) say nothing about the rate.
-    this.#first ??= done;
     const now = performance.now();
+    // Units that were ready before (a resumed search, the stage before) say nothing about the rate, and neither does the time they took.
+    this.#first ??= { done, at: now };
     if (now - this.#lastDrawn < (this.#sink.terminal ? TERMINAL_INTERVAL_MS : LOG_INTERVAL_MS)) return;
     this.#lastDrawn = now;
     this.#draw(this.#line(done, total, detail, now));
@@ -46,8 +46,8 @@ export class Progress {
   }
 
   #line(done: number, total: number, detail: string, now: number): string {
-    const seconds = (now - this.#started) / 1000;
-    const rate = seconds > 0 ? (done - (this.#first ?? 0)) / seconds : 0;
+    const { done: before, at } = this.#first ?? { done, at: now };
+    const rate = now > at ? ((done - before) * 1000) / (now - at) : 0;
     const parts = [`${this.#what}: ${((100 * done) / Math.max(1, total)).toFixed(0)} %`];
     if (rate > 0) parts.push(`${magnitudeOf(rate)} ${this.#unit}/s`, `${duration((total - done) / rate)} left`);
     if (detail !== '') parts.push(detail);

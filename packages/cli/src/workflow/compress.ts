@@ -8,6 +8,7 @@ import { performance } from 'node:perf_hooks';
 import type { Context } from '../context.js';
 import { GoalError, InterruptedError } from '../errors.js';
 import { adapterRecord } from '../output/adapter.js';
+import { count } from '../output/format.js';
 import type { Run } from '../run/run.js';
 import { checkSameAdapter, sameChoices } from '../run/same.js';
 import { batchAsked } from './limits.js';
@@ -88,7 +89,7 @@ async function withRetries(context: Context, run: Run, dataset: Dataset, first: 
 async function attemptRun(context: Context, run: Run, dataset: Dataset, gpu: Gpu, started: number): Promise<Result> {
   const searched = await withImages(context, gpu, dataset.train, dataset, (images) => searchAndTrain(context, gpu, run, dataset, images));
   const { model, student, search, teacherValidation, studentValidation, skippedSteps } = searched;
-  context.output.note(`measuring on the ${dataset.test.count} test images`);
+  context.output.note(`measuring on the ${count(dataset.test.count)} test images`);
   const { seed, data, constraint, precision = 'f32' } = run.record.configuration;
   const batch = batchAsked(constraint.map(parseConstraint), model.spec);
   const networks: Finished[] = [
@@ -197,7 +198,10 @@ export async function figuresOf(
     const results: NetworkResult[] = [];
     for (const [i, { model, path, accuracy: validationAccuracy }] of networks.entries()) {
       const { spec, preprocessing } = model;
-      const { accuracy, loss } = await evaluateOn(gpu, open[i]!, images, preprocessing, allIndices(images.count), context.signal);
+      const { accuracy, loss } = await evaluateOn(gpu, open[i]!, images, preprocessing, allIndices(images.count), {
+        signal: context.signal,
+        progress: context.output.progress(`testing ${spec.name}`, 'samples'),
+      });
       const { params, macs, bytes, activationBytes, energyMicrojoules } = architectureMeasures(spec);
       const { size } = await stat(path);
       results.push({

@@ -2,7 +2,7 @@
 import { freeTable, Parameters, type Augmentation, type Dataset, type DeviceImages, type Model, type TeacherTable } from '@n2n/trainer';
 import type { Gpu } from '@n2n/kernels';
 import type { Context } from '../context.js';
-import { percent } from '../output/format.js';
+import { count, percent } from '../output/format.js';
 import type { Configuration } from '../run/record.js';
 import { augmentationOf, evaluateOn } from './network.js';
 import { choose, divide } from './split.js';
@@ -41,8 +41,11 @@ export async function withMaterial<T>(
   const model = await teacherOf(all);
   const augmentation = augmentationOf(configuration);
   const teacher = await Parameters.create(gpu, model.spec, model.weights);
-  const { accuracy } = await evaluateOn(gpu, teacher, images, model.preprocessing, validation, context.signal);
-  context.output.note(`teacher: ${percent(accuracy)} of ${validation.length} validation images`);
+  const { accuracy } = await evaluateOn(gpu, teacher, images, model.preprocessing, validation, {
+    signal: context.signal,
+    progress: context.output.progress('teacher on the validation images', 'samples'),
+  });
+  context.output.note(`teacher: ${percent(accuracy)} of ${count(validation.length)} validation images`);
   const table = await logitsOf(context, gpu, teacher, images, { indices: all, views: configuration.views, augmentation, model });
   await teacher.destroy();
   try {

@@ -102,6 +102,12 @@ export async function fit(
   }
 }
 
+/** What a long piece of work is stopped by, and shown on. */
+interface Hooks {
+  readonly signal: AbortSignal;
+  readonly progress?: Progress;
+}
+
 /** Accuracy and loss over the images in `indices`, without augmentation. The batch follows from the network alone. */
 export async function evaluateOn(
   gpu: Gpu,
@@ -109,12 +115,14 @@ export async function evaluateOn(
   images: DeviceImages,
   preprocessing: Preprocessing,
   indices: Uint32Array,
-  signal: AbortSignal,
+  { signal, progress }: Hooks,
 ): Promise<Evaluation> {
   const batch = Math.min(evaluationBatch(parameters.spec), indices.length);
+  const onSteps = (done: number): void => progress?.update(Math.min(done * batch, indices.length), indices.length);
+  onSteps(0);
   const feed = await evaluationFeed(gpu, images, preprocessing, batch, indices.length);
   try {
-    return await evaluate(gpu, parameters, feed, indices, { signal });
+    return await evaluate(gpu, parameters, feed, indices, { signal, onSteps });
   } finally {
     await feed.destroy();
   }

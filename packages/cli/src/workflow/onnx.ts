@@ -107,7 +107,7 @@ async function evaluated(
 ): Promise<Evaluation> {
   const parameters = await Parameters.create(gpu, network.spec, network.weights);
   try {
-    return await evaluateOn(gpu, parameters, images, preprocessing, indices, context.signal);
+    return await evaluateOn(gpu, parameters, images, preprocessing, indices, context);
   } finally {
     await parameters.destroy();
   }

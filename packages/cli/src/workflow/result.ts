@@ -206,10 +206,12 @@ export function readableResult(result: Result): string {
   ] as const;
   const missed = result.constraints.filter(({ met }) => !met).map(describeMiss);
   const [file] = student.files;
+  const onnx = student.files.find(({ format }) => format === 'onnx');
   return (
     `${table(columns, rows)}\n${readablePareto(result.pareto)}` +
     `${count(result.candidates)} candidates trained in ${duration(result.elapsedSeconds)}, all of it in ${result.run}\n` +
     skipped(result.skippedSteps) +
+    (onnx === undefined ? '' : `for other tools: ${onnx.path}\n`) +
     (missed.length === 0 ? '' : `not reached: ${missed.join(', ')}\n`) +
     (result.controls.length === 0 ? '' : `\n${readableControls(result)}`) +
     `\nnext:\n  n2n inspect ${file?.path}\n  n2n eval ${file?.path} --data ${result.data}\n` +

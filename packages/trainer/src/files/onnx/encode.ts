@@ -76,9 +76,11 @@ function encodeAttribute(attribute: OnnxAttribute): Uint8Array[] {
         return [element(4, attribute.text ?? '')];
       case AttributeType.INTS:
         return integers(8, attribute.ints ?? []);
+      case AttributeType.TENSOR:
+        return attribute.tensor === undefined ? [] : nested(5, encodeTensor(attribute.tensor));
       default:
         throw new RangeError(
-          `encodeModel: attribute "${attribute.name}" has type ${attribute.type}; only numbers, texts and lists of integers are written`,
+          `encodeModel: attribute "${attribute.name}" has type ${attribute.type}; only numbers, texts, lists of integers and tensors are written`,
         );
     }
   };

@@ -17,17 +17,25 @@ afterAll(() => {
   gpu.close();
 });
 
-type Value = number | readonly number[] | { readonly float: number } | { readonly text: string };
+type Value = number | readonly number[] | { readonly float: number } | { readonly text: string } | { readonly ints: readonly number[] };
 type Step = readonly [op: string, inputs: string, output: string, attributes?: Readonly<Record<string, Value>>];
 
 function attribute(name: string, value: Value): OnnxAttribute {
   if (typeof value === 'number') return { name, type: AttributeType.INT, int: value };
   if (Array.isArray(value)) return { name, type: AttributeType.INTS, ints: value as readonly number[] };
-  const other = value as { readonly float?: number; readonly text?: string };
+  const other = value as { readonly float?: number; readonly text?: string; readonly ints?: readonly number[] };
+  if (other.ints !== undefined) return { name, type: AttributeType.TENSOR, tensor: integers(name, other.ints) };
   return other.text === undefined
     ? { name, type: AttributeType.FLOAT, float: other.float ?? 0 }
     : { name, type: AttributeType.STRING, text: other.text };
 }
+
+const integers = (name: string, values: readonly number[]): OnnxTensor => ({
+  name,
+  dims: [values.length],
+  dataType: DataType.INT64,
+  raw: new Uint8Array(BigInt64Array.from(values, BigInt).buffer),
+});
 
 /** `weights`: shapes of random tensors; `constants`: small integers or floats by name. */
 interface Graph {
@@ -59,12 +67,7 @@ function tensorsOf({ weights = {}, ints = {}, floats = {} }: Graph): OnnxTensor[
       );
     }),
     ...Object.entries(floats).map(([name, values]) => tensor(name, values.length === 1 ? [] : [values.length], values)),
-    ...Object.entries(ints).map(([name, values]) => ({
-      name,
-      dims: [values.length],
-      dataType: DataType.INT64,
-      raw: new Uint8Array(BigInt64Array.from(values, BigInt).buffer),
-    })),
+    ...Object.entries(ints).map(([name, values]) => integers(name, values)),
   ];
 }
 
@@ -98,6 +101,19 @@ const head: Step[] = [
   ['Flatten', 'g', 'f'],
   ['Gemm', 'f w', 'y'],
 ];
+
+/** As PyTorch 1.13 exports F.pad: the pads of the last axis first, turned round in a table of two columns. */
+const padSteps = (pads: string, x: string, y: string): Step[] => [
+  ['ConstantOfShape', 'two', 'rest', { value: { ints: [0] } }],
+  ['Concat', `${pads} rest`, 'all', { axis: 0 }],
+  ['Reshape', 'all columns', 'table'],
+  ['Slice', 'table minus start zero minus', 'turned'],
+  ['Transpose', 'turned', 'transposed', { perm: [1, 0] }],
+  ['Reshape', 'transposed minus', 'list'],
+  ['Cast', 'list', 'pads', { to: DataType.INT64 }],
+  ['Pad', `${x} pads`, y, { mode: { text: 'constant' } }],
+];
+const padInts = { zero: [0], two: [2], minus: [-1], columns: [-1, 2], start: [-Number.MAX_SAFE_INTEGER] };
 
 const graphs: Readonly<Record<string, Graph>> = {
   'SAME_UPPER and SAME_LOWER paddings': {
@@ -202,6 +218,35 @@ const graphs: Readonly<Record<string, Graph>> = {
     weights: { k: [3, 3, 3, 3], w: [5, 3], b1: [1, 5] },
     types: 'conv2d silu leaky-relu add global-average-pool linear',
   },
+  "every second pixel, and zeros behind the channels by PyTorch's arithmetic on pads": {
+    opset: 13,
+    steps: [
+      ['Slice', 'x zero end two two', 'a'],
+      ['Slice', 'a zero end three two', 'b'],
+      ...padSteps('behind', 'b', 'm'),
+      ['GlobalAveragePool', 'm', 'g'],
+      ['Flatten', 'g', 'f'],
+      ['Gemm', 'f w', 'y'],
+    ],
+    ints: { ...padInts, behind: [0, 0, 0, 0, 0, 4], three: [3], end: [Number.MAX_SAFE_INTEGER] },
+    weights: { w: [7, 5] },
+    types: 'average-pool pad-channels global-average-pool linear',
+  },
+  'the same with zeros in front, and the pixels used elsewhere, too': {
+    opset: 13,
+    steps: [
+      ['Slice', 'x starts ends axes steps', 'a'],
+      ...padSteps('around', 'a', 'b'),
+      ['Conv', 'a k', 'c', { kernel_shape: [1, 1] }],
+      ['Add', 'b c', 'm'],
+      ['GlobalAveragePool', 'm', 'g'],
+      ['Flatten', 'g', 'f'],
+      ['Gemm', 'f w', 'y'],
+    ],
+    ints: { ...padInts, around: [0, 0, 0, 0, 3, 1], starts: [0, 0, 0], ends: [9, 8, 3], axes: [-2, -1, 1], steps: [3, 2, 1] },
+    weights: { k: [7, 3, 1, 1], w: [7, 5] },
+    types: 'average-pool conv2d conv2d add global-average-pool linear',
+  },
   'vectors joined, and shapes computed': {
     opset: 13,
     steps: [
@@ -256,12 +301,36 @@ describe('refused with the node and the reason', () => {
     [[['BatchNormalization', 'x one one one one', 'm'], ...head], /has 1 elements of weight, needs 3/],
     [[['Div', 'one x', 'm'], ...head], /\(Div\): divides by what the network computes/],
     [[['Flatten', 'x', 'y', { axis: 2 }]], /\(Flatten\): flattens from axis 2/],
+    [[['Slice', 'x i1 i9 i2', 'm'], ...head], /\(Slice\): takes 1 to 9 in steps of 1 along axis 2; n2n reads every k-th row and column/],
+    [[['Slice', 'x i0 i9 i1 i2', 'm'], ...head], /\(Slice\): takes 0 to 9 in steps of 2 along axis 1/],
+    [[['Slice', 'x i0 pads', 'm'], ...head], /\(Slice\): has unlike numbers of starts, ends, axes and steps/],
+    [[['Slice', 'x i0 i8 i2', 'm'], ...head], /\(Slice\): takes 0 to 8 in steps of 1 along axis 2/],
+    [[['Pad', 'x front', 'm'], ...head], /\(Pad\): pads 3 channels to 1000000000003, more than the file's weights have room for/],
+    [
+      [['ConstantOfShape', 'many', 'm', { value: { ints: [1] } }], ...head],
+      /is about a list of 2000 integers; n2n computes lists of at most 1024/,
+    ],
+    [[['ConstantOfShape', 'i9', 'a'], ...head], /\(ConstantOfShape\): fills with floats/],
+    [
+      [['Concat', 'list list', 'a', { axis: 0 }], ['Concat', 'a a', 'b', { axis: 0 }], ...head],
+      /node "Concat.b" \(Concat\): is about a list of 1200 integers/,
+    ],
   ] as const)('%j', async (steps, message) => {
     const graph: Graph = {
       opset: 13,
       steps: steps as readonly Step[],
       weights: { k: [4, 3, 3, 3], w: [3, 5], row: [1, 1, 9, 1] },
-      ints: { pads: [0, 0, 1, 1, 0, 0, 1, 1] },
+      ints: {
+        pads: [0, 0, 1, 1, 0, 0, 1, 1],
+        front: [0, 1e12, 0, 0, 0, 0, 0, 0],
+        i0: [0],
+        i1: [1],
+        i2: [2],
+        i8: [8],
+        i9: [9],
+        many: [2000],
+        list: new Array<number>(300).fill(1),
+      },
       floats: { one: [1] },
       types: '',
     };

@@ -20,4 +20,6 @@ export const ONNX_LIMITS = {
   opsets: 64,
   /** Elements of a tensor of integers (shapes, axes), which are numbers and no array of the device's. */
   integers: 65_536,
+  /** Integers of a list that the graph computes: nodes can double it over and over. */
+  computed: 1024,
 } as const;

@@ -2,6 +2,7 @@
 import { channelsOf, sameShape } from '../../../network/index.js';
 import { shortestDecimal } from './decimal.js';
 import { dimsOf, type Importer, type Table } from './importer.js';
+import { checkLength } from './lists.js';
 import type { Operator } from './operator.js';
 import { channelAxis, type Feature, type Size, type Value } from './values.js';
 
@@ -144,6 +145,7 @@ function concat(operator: Operator, importer: Importer): Value {
   const values = operator.node.inputs.map((_, index) => importer.value(operator, index));
   if (values.every((value) => value.kind !== 'feature')) {
     const sizes = values.flatMap((_, index): readonly Size[] => importer.sizes(operator, index));
+    checkLength(operator, sizes.length);
     return { kind: 'sizes', sizes, scalar: false };
   }
   const inputs = values.map((_, index) => importer.feature(operator, index));

@@ -16,10 +16,11 @@ import { analyseNode } from '../../../network/analyse.js';
 import { prune } from '../../../network/graph.js';
 import { nodeTypeOf } from '../../../network/nodes/index.js';
 import { parseAttributes } from '../../../network/parse.js';
+import { ONNX_LIMITS } from '../limits.js';
 import { floatsOf, integersOf, isFloatType } from '../tensor.js';
 import { WireError } from '../wire.js';
 import type { Operator } from './operator.js';
-import type { Constant, Feature, Size, Value } from './values.js';
+import type { Constant, Feature, Size, Sizes, Value } from './values.js';
 
 export interface ImportContext {
   readonly opset: number;
@@ -104,10 +105,19 @@ export class Importer {
 
   /** Integers from a constant or from what the graph computes of sizes. */
   sizes(operator: Operator, index: number): readonly Size[] {
+    const list = this.list(operator, index) ?? operator.fail(`input ${index} is no list of integers`);
+    return list.columns === undefined ? list.sizes : operator.fail(`input ${index} is a table of integers, needs a list`);
+  }
+
+  /** Integers, also as a table; undefined where an input is something else. */
+  list(operator: Operator, index: number): Sizes | undefined {
     const value = this.value(operator, index);
-    if (value.kind === 'sizes') return value.sizes;
-    if (value.kind === 'constant' && !isFloatType(value.tensor.dataType)) return named(operator, () => integersOf(value.tensor));
-    return operator.fail(`input ${index} is no list of integers`);
+    if (value.kind === 'sizes') return value;
+    if (value.kind !== 'constant' || isFloatType(value.tensor.dataType) || value.tensor.dims.length > 1) return undefined;
+    const sizes = named(operator, () => integersOf(value.tensor));
+    if (sizes.length > ONNX_LIMITS.computed)
+      operator.fail(`input ${index} is a list of ${sizes.length} integers; n2n computes with at most ${ONNX_LIMITS.computed}`);
+    return { kind: 'sizes', sizes, scalar: value.tensor.dims.length === 0 };
   }
 
   /** As `sizes`, without the batch. */

@@ -5,8 +5,10 @@ import { integersOf, isFloatType } from '../tensor.js';
 import type { OnnxTensor } from '../schema.js';
 import { DataType } from '../schema.js';
 import { named, type Importer, type Table } from './importer.js';
+import { constantOfShape, reshapedList, slicedList, transposedList } from './lists.js';
 import type { Operator } from './operator.js';
 import type { Feature, Size, Value } from './values.js';
+import { everyPixel } from './window.js';
 
 const ones = (dims: readonly number[]): boolean => dims.filter((size) => size !== 1).length <= 1;
 
@@ -37,10 +39,10 @@ function flatten(operator: Operator, importer: Importer): Value {
 
 /** Reshape: the first dimension must be the batch, 0 copies and -1 is what is left. */
 function reshape(operator: Operator, importer: Importer): Value {
-  const source = importer.value(operator, 0);
-  if (source.kind === 'sizes') return source;
-  const x = importer.feature(operator, 0, { final: true });
   const target = [...importer.sizes(operator, 1)];
+  const list = importer.list(operator, 0);
+  if (list !== undefined) return reshapedList(operator, list, target);
+  const x = importer.feature(operator, 0, { final: true });
   const copies = operator.int('allowzero', 0) === 0;
   const from: readonly Size[] = ['batch', ...x.dims];
   const resolved = target.map((size, i) => (size === 0 && copies ? (from[i] ?? 0) : size));
@@ -62,6 +64,8 @@ function reshape(operator: Operator, importer: Importer): Value {
 }
 
 function transpose(operator: Operator, importer: Importer): Value {
+  const list = importer.list(operator, 0);
+  if (list !== undefined) return transposedList(operator, list);
   const x = importer.feature(operator, 0, { final: true });
   const rank = x.dims.length + 1;
   const order = operator.ints('perm') ?? Array.from({ length: rank }, (_, i) => rank - 1 - i);
@@ -158,11 +162,18 @@ function gather(operator: Operator, importer: Importer): Value {
 }
 
 function slice(operator: Operator, importer: Importer): Value {
-  const sizes = importer.sizes(operator, 0);
-  const part = (name: string, index: number, fallback: number): number =>
-    operator.ints(name)?.[0] ?? (importer.hasInput(operator, index) ? importer.integers(operator, index)[0] : undefined) ?? fallback;
-  if (part('steps', 4, 1) !== 1) operator.fail('takes steps through a list of sizes');
-  return { kind: 'sizes', sizes: sizes.slice(part('starts', 1, 0), part('ends', 2, sizes.length)), scalar: false };
+  const part = (name: string, index: number): readonly number[] | undefined =>
+    operator.ints(name) ?? (importer.hasInput(operator, index) ? importer.integers(operator, index) : undefined);
+  const [starts, ends, axes, steps] = [part('starts', 1) ?? [], part('ends', 2) ?? [], part('axes', 3), part('steps', 4)];
+  if ([ends, axes ?? ends, steps ?? ends].some(({ length }) => length !== starts.length))
+    operator.fail('has unlike numbers of starts, ends, axes and steps');
+  const ranges = starts.map((start, i) => ({ start, end: ends[i]!, axis: axes?.[i] ?? i, step: steps?.[i] ?? 1 }));
+  const list = importer.list(operator, 0);
+  if (list === undefined) return everyPixel(operator, importer, ranges);
+  const [range] = ranges;
+  if (range === undefined || ranges.length > 1 || range.axis !== 0)
+    return operator.fail('slices a list of sizes along another axis than 0');
+  return slicedList(operator, list, range);
 }
 
 export const shapeTable: Table = {
@@ -177,4 +188,5 @@ export const shapeTable: Table = {
   Shape: { attributes: ['start', 'end'], read: shapeOf },
   Gather: { attributes: ['axis'], read: gather },
   Slice: { attributes: ['starts', 'ends', 'axes'], read: slice },
+  ConstantOfShape: { attributes: ['value'], read: constantOfShape },
 };

@@ -1,5 +1,5 @@
 // What the values of an ONNX graph are to n2n: outputs of nodes, constants, or sizes that a graph computes for its reshapes.
-import type { Shape, Sides } from '../../../network/index.js';
+import type { Pair, Shape, Sides } from '../../../network/index.js';
 import type { OnnxTensor } from '../schema.js';
 
 /** The output of a node of the spec, and how ONNX presents it. */
@@ -20,6 +20,8 @@ export interface Feature {
   readonly pad?: Sides;
   /** After the softmax that ends the graph and that n2n leaves out: nothing may compute with it. */
   readonly final: boolean;
+  /** Of every stride-th pixel of another map: that map. What follows may take its pixels there. */
+  readonly subsampled?: { readonly id: string; readonly source: Feature; readonly stride: Pair };
 }
 
 export interface Constant {
@@ -27,10 +29,11 @@ export interface Constant {
   readonly tensor: OnnxTensor;
 }
 
-/** A list of integers, or one (`scalar`), that may hold the size of the batch. */
+/** A list of integers, or one (`scalar`), that may hold the size of the batch; a table of them, row by row, where it has `columns`. */
 export interface Sizes {
   readonly kind: 'sizes';
   readonly sizes: readonly Size[];
+  readonly columns?: number;
   readonly scalar: boolean;
 }
 export type Size = number | 'batch';

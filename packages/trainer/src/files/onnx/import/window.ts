@@ -177,6 +177,63 @@ function reduceMean(operator: Operator, importer: Importer): Value {
   return wholeMap(operator, importer, x, operator.int('keepdims', 1) !== 0);
 }
 
+interface Range {
+  readonly axis: number;
+  readonly start: number;
+  readonly end: number;
+  readonly step: number;
+}
+
+/** What exporters give as the end of an axis of unknown size, at least. */
+const OPEN_END = 2 ** 31 - 1;
+
+/** Slices of a map that keep all of it, or every k-th row and column: an average over windows of one pixel. */
+export function everyPixel(operator: Operator, importer: Importer, ranges: readonly Range[]): Value {
+  const x = mapInput(operator, importer);
+  const rank = x.dims.length + 1;
+  const steps = [1, 1];
+  for (const { axis, start, end, step } of ranges) {
+    const at = axis < 0 ? axis + rank : axis;
+    const size = (at === 0 ? importer.context.batch : x.dims[at - 1]) ?? OPEN_END;
+    const side = at - 2;
+    if (start !== 0 || end < size || step < 1 || (step !== 1 && steps[side] !== 1) || x.pad !== undefined) {
+      return operator.fail(
+        `takes ${start} to ${end} in steps of ${step} along axis ${axis}; n2n reads every k-th row and column from the first on`,
+      );
+    }
+    if (step !== 1) steps[side] = step;
+  }
+  if (steps.every((step) => step === 1)) return x;
+  // PyTorch slices one axis after the other.
+  const before = subsamplingOf(x);
+  const stride: Pair = [steps[0]! * before.stride[0], steps[1]! * before.stride[1]];
+  const y = importer.add(operator, 'average-pool', { kernel: [1, 1], stride }, [before.source]);
+  return { ...y, subsampled: { id: y.id, source: before.source, stride } };
+}
+
+/** The map whose pixels `x` takes, and which of them. */
+function subsamplingOf(x: Feature): { readonly source: Feature; readonly stride: Pair } {
+  const { subsampled } = x;
+  return subsampled?.id === x.id ? subsampled : { source: x, stride: [1, 1] };
+}
+
+/** Zeros before the channels, too: a 1x1 convolution that copies channel i to channel `front` + i. */
+function paddedInFront(operator: Operator, importer: Importer, x: MapFeature, front: number, behind: number): Value {
+  const { channels } = x.shape;
+  const filters = front + channels + behind;
+  if (!(filters * channels <= importer.context.weightBudget))
+    operator.fail(`pads ${channels} channels to ${filters}, more than the file's weights have room for`);
+  const weight = new Float32Array(filters * channels);
+  for (let c = 0; c < channels; c++) weight[(front + c) * channels + c] = 1;
+  const { source, stride } = subsamplingOf(x);
+  const attributes = { filters, kernel: [1, 1], stride, bias: false };
+  const y = importer.add(operator, 'conv2d', attributes, [source], [weight]);
+  importer.notes.push(
+    `the Pad ${JSON.stringify(operator.node.name.slice(0, 100))} puts zeros in front of the channels: it becomes a 1x1 convolution of ${weight.length} parameters`,
+  );
+  return y;
+}
+
 function pad(operator: Operator, importer: Importer): Value {
   const x = importer.feature(operator, 0, { pad: true });
   if (operator.text('mode', 'constant') !== 'constant') operator.fail('pads with other values than a constant; n2n reads zeros');
@@ -197,8 +254,12 @@ function pad(operator: Operator, importer: Importer): Value {
   if (x.shape.kind === 'map' && !x.channelsLast && onlyChannels && x.pad === undefined) {
     return importer.add(operator, 'pad-channels', { channels: x.shape.channels + channelsEnd }, [x]);
   }
+  const around = [batch, top, left, batchEnd, bottom, right].some((size) => size !== 0);
+  if (x.shape.kind === 'map' && !x.channelsLast && !around && x.pad === undefined) {
+    return paddedInFront(operator, importer, { ...x, shape: x.shape }, channels!, channelsEnd);
+  }
   if (x.shape.kind !== 'map' || x.channelsLast || [batch, channels, batchEnd, channelsEnd].some((size) => size !== 0)) {
-    return operator.fail('pads another axis than height and width; n2n reads zeros behind the channels, too, where nothing else is padded');
+    return operator.fail('pads another axis than height and width; n2n reads zeros beside the channels, too, where nothing else is padded');
   }
   const before = x.pad ?? NO_PAD;
   return { ...x, pad: [before[0] + top, before[1] + left, before[2] + bottom, before[3] + right] };
