@@ -3,15 +3,14 @@
 // running ones. With `save`, `winners` gets the x of the pixel that won, the first maximum in scan order: all that the gradient
 // needs of it. A NaN wins over every number.
 //
-// x [N, H, W, V]; y and winners [N, OH, OW, V], OH = H / 2 and OW = W / 2 rounded down, of single pixels up; gamma, beta, mean, variance [V]; all vec4f.
-// Outputs are counted [N, OH, OW].
+// x [N, H, W, V]; y and winners [N, OH, OW, V], OH = H / 2 and OW = W / 2 rounded down, of single pixels up;
+// gamma, beta, mean, variance [V]; all vec4f. Outputs are counted [N, OH, OW].
 // Workgroup (k, b): chunk k of the outputs, vectors b * blockVectors on. Lane: one vector, every outputLanes-th of the chunk.
 // Preconditions: outputLanes * blockVectors <= 64; chunkOutputs + OW and N * OH below 2^21 (see `quotient`).
 
 struct Shape {
   outputs: u32, vectors: u32, blockVectors: u32, outputLanes: u32, chunkOutputs: u32,
-  height: u32, width: u32, outHeight: u32, outWidth: u32, pixels: u32, relu: u32, save: u32,
-  epsilon: f32,
+  height: u32, width: u32, outHeight: u32, outWidth: u32, pixels: u32, relu: u32, save: u32, epsilon: f32,
 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
@@ -46,12 +45,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let i = (pixelRow * shape.width + 2u * (o - row * shape.outWidth)) * shape.vectors + v;
     var winner = x[i];
     var best = (winner - m) * scale + offset;
-    for (var p = 1u; p < shape.pixels; p++) {
-      let pixel = x[i + (p / 2u) * down + (p % 2u) * shape.vectors];
-      let value = (pixel - m) * scale + offset;
-      let better = (value > best) | isNan(value);
-      best = select(best, value, better);
-      winner = select(winner, pixel, better);
+    // A loop of known length is unrolled.
+    if (shape.pixels == 4u) {
+      for (var p = 1u; p < 4u; p++) {
+        let pixel = x[i + (p / 2u) * down + (p % 2u) * shape.vectors];
+        let value = (pixel - m) * scale + offset;
+        let better = (value > best) | isNan(value);
+        best = select(best, value, better);
+        winner = select(winner, pixel, better);
+      }
     }
     let at = o * shape.vectors + v;
     y[at] = select(best, vec4f(), relu & (best <= vec4f()));
