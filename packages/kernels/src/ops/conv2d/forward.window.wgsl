@@ -1,17 +1,19 @@
-// y[n, oy, ox, f] = bias[f] + sum over ky, kx, c of x[n, oy + ky - top, ox + kx - 1, c] weight[f, ky, kx, c], for windows 3 wide,
-// one column of padding on both sides, stride 1 and as many output rows as input rows: then pixel p of the output and of the
-// input, counted over all rows and images, lie in the same place, and the taps of a window row are pixels p - 1, p, p + 1.
-// x [N, H, W, C4], weight [F4, KH, 3, C4], bias [F4], y [N, H, W, F4], all as vec4f along the last dimension.
-// A product in registers. One lane: 4 consecutive pixels, loaded along c once for the 3 taps of a window row, with the pixel
+// y[n, oy, ox, f] = bias[f] + sum over ky, kx, c of x[n, oy + ky - top, ox + kx - left, c] weight[f, ky, kx, c], for windows TAPS wide,
+// 3 with one column of padding on both sides or 2 with one on the right, stride 1 and as many output rows as input rows: then pixel p
+// of the output and of the input, counted over all rows and images, lie in the same place, and the taps of a window row are pixels
+// p - 1 (3 wide only), p, p + 1.
+// x [N, H, W, C4], weight [F4, KH, TAPS, C4], bias [F4], y [N, H, W, F4], all as vec4f along the last dimension.
+// A product in registers. One lane: 4 consecutive pixels, loaded along c once for all taps of a window row, with the pixel
 // before and the one after them taken from the neighbouring lanes; one workgroup: one subgroup, 4 SUBGROUP pixels x ROWS
 // filters. Weights are loaded once a subgroup and broadcast.
-// Preconditions: the subgroup size is SUBGROUP; ROWS is 8 or 12. Ragged edges are guarded.
+// Preconditions: the subgroup size is SUBGROUP; ROWS is 8, 12 or 16. Ragged edges are guarded.
 // Without a bias, `has_bias` is 0 and any buffer may stand in its place.
 enable subgroups;
 
 const SUBGROUP = 8u;
 const ROWS = 12u;
-const LOADS = (3u * ROWS + SUBGROUP - 1u) / SUBGROUP;
+const TAPS = 3u;
+const LOADS = (TAPS * ROWS + SUBGROUP - 1u) / SUBGROUP;
 
 struct Shape {
   height: i32, width: i32, channels4: i32, filters4: u32, kernel_height: i32, top: i32, pixels: i32, has_bias: u32,
@@ -55,9 +57,11 @@ fn spread(w: ptr<function, array<vec4f, LOADS>>, i: u32) -> vec4f {
   return subgroupShuffle((*w)[i / SUBGROUP], i % SUBGROUP);
 }
 
-// A filter's products with the pixels at the 3 taps.
+// A filter's products with the pixels at the taps.
 fn products(w: ptr<function, array<vec4f, LOADS>>, r: u32, left: mat4x4f, centre: mat4x4f, right: mat4x4f) -> vec4f {
-  return spread(w, 3u * r) * left + spread(w, 3u * r + 1u) * centre + spread(w, 3u * r + 2u) * right;
+  var sum = spread(w, TAPS * r + TAPS - 2u) * centre;
+  if (TAPS == 3u) { sum = spread(w, TAPS * r) * left + sum; }
+  return sum + spread(w, TAPS * r + TAPS - 1u) * right;
 }
 
 @compute @workgroup_size(SUBGROUP)
@@ -73,13 +77,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let at3 = next(at2);
   let starts = vec4<bool>(at0.y == 0, at1.y == 0, at2.y == 0, at3.y == 0);
   let ends = vec4<bool>(at0.y + 1 == shape.width, at1.y + 1 == shape.width, at2.y + 1 == shape.width, at3.y + 1 == shape.width);
-  let row = u32(shape.kernel_height * 3 * shape.channels4);
+  let row = u32(shape.kernel_height * shape.channels4) * TAPS;
   let last = shape.filters4 * 4u - 1u;
   var weights: array<u32, LOADS>;
-  // The ROWS filters x 3 taps of a step lie in lanes in this order, over LOADS loads.
+  // The ROWS filters x TAPS of a step lie in lanes in this order, over LOADS loads.
   for (var i = 0u; i < LOADS; i++) {
-    let number = min(i * SUBGROUP + lane, 3u * ROWS - 1u);
-    weights[i] = min(first + number / 3u, last) * row + number % 3u * u32(shape.channels4);
+    let number = min(i * SUBGROUP + lane, TAPS * ROWS - 1u);
+    weights[i] = min(first + number / TAPS, last) * row + number % TAPS * u32(shape.channels4);
   }
   var sums: array<vec4f, ROWS>;
   for (var ky = 0; ky < shape.kernel_height; ky++) {
@@ -89,7 +93,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let tap3 = address(pixel + 3, at3.x, ky - shape.top);
     // The outermost lanes have no neighbour.
     var edge = -1;
-    if (lane == 0u && !starts.x && tap0 >= 0) { edge = tap0 - shape.channels4; }
+    if (TAPS == 3u && lane == 0u && !starts.x && tap0 >= 0) { edge = tap0 - shape.channels4; }
     if (lane == SUBGROUP - 1u && !ends.w && tap3 >= 0) { edge = tap3 + shape.channels4; }
     for (var c = 0; c < shape.channels4; c++) {
       let p0 = load(tap0, c);
@@ -106,11 +110,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       let right = mat4x4f(select(p1, vec4f(), ends.x), select(p2, vec4f(), ends.y),
         select(p3, vec4f(), ends.z), select(after, vec4f(), ends.w));
       var w: array<vec4f, LOADS>;
-      for (var i = 0u; i < LOADS; i++) { w[i] = weight[weights[i] + u32(3 * ky * shape.channels4 + c)]; }
+      for (var i = 0u; i < LOADS; i++) { w[i] = weight[weights[i] + TAPS * u32(ky * shape.channels4) + u32(c)]; }
       // One loop for each 4 filters: a longer one is not unrolled, and then the sums would leave the registers.
       for (var r = 0u; r < min(4u, ROWS); r++) { sums[r] += products(&w, r, left, centre, right); }
       for (var r = 4u; r < min(8u, ROWS); r++) { sums[r] += products(&w, r, left, centre, right); }
       for (var r = 8u; r < min(12u, ROWS); r++) { sums[r] += products(&w, r, left, centre, right); }
+      for (var r = 12u; r < min(16u, ROWS); r++) { sums[r] += products(&w, r, left, centre, right); }
     }
   }
   for (var q = 0u; q < ROWS / 4u; q++) {

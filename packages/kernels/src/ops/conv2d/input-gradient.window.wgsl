@@ -1,17 +1,19 @@
-// dx[n, iy, ix, c] = sum over ky, kx, f of dy[n, iy + top - ky, ix + 1 - kx, f] weight[f, ky, kx, c], for windows 3 wide, one column
-// of padding on both sides, stride 1 and as many output rows as input rows: then pixel p of the output and of the input, counted
-// over all rows and images, lie in the same place, and the taps of a window row are pixels p + 1, p, p - 1.
-// dy [N, H, W, F4], weight [F4, KH, 3, C4], dx [N, H, W, C4], all as vec4f along the last dimension.
-// A product in registers. One lane: 4 consecutive pixels, dy loaded along f once for the 3 taps of a window row, with the pixel
+// dx[n, iy, ix, c] = sum over ky, kx, f of dy[n, iy + top - ky, ix + left - kx, f] weight[f, ky, kx, c], for windows TAPS wide, 3 with one
+// column of padding on both sides or 2 with one on the right, stride 1 and as many output rows as input rows: then pixel p of the
+// output and of the input, counted over all rows and images, lie in the same place, and the taps of a window row are pixels
+// p + 1 (3 wide only), p, p - 1.
+// dy [N, H, W, F4], weight [F4, KH, TAPS, C4], dx [N, H, W, C4], all as vec4f along the last dimension.
+// A product in registers. One lane: 4 consecutive pixels, dy loaded along f once for all taps of a window row, with the pixel
 // before and the one after them taken from the neighbouring lanes; one workgroup: one subgroup, 4 SUBGROUP pixels x ROWS
 // channels. Weights are loaded once a subgroup and broadcast.
-// Preconditions: the subgroup size is SUBGROUP; ROWS is 8 or 12. Ragged edges are guarded.
+// Preconditions: the subgroup size is SUBGROUP; ROWS is 8, 12 or 16. Ragged edges are guarded.
 enable subgroups;
 
 const SUBGROUP = 8u;
 const ROWS = 12u;
+const TAPS = 3u;
 const COLUMNS = ROWS / 4u;
-const LOADS = (3u * ROWS + SUBGROUP - 1u) / SUBGROUP;
+const LOADS = (TAPS * ROWS + SUBGROUP - 1u) / SUBGROUP;
 
 struct Shape {
   height: i32, width: i32, channels4: u32, filters4: i32, kernel_height: i32, top: i32, pixels: i32,
@@ -55,13 +57,15 @@ fn spread(w: ptr<function, array<vec4f, LOADS>>, i: u32) -> vec4f {
 
 // Column j: the 4 filters of channel 4 q + j at a tap.
 fn rows_of(w: ptr<function, array<vec4f, LOADS>>, q: u32, tap: u32) -> mat4x4f {
-  let i = 12u * q + tap;
-  return transpose(mat4x4f(spread(w, i), spread(w, i + 3u), spread(w, i + 6u), spread(w, i + 9u)));
+  let i = 4u * TAPS * q + tap;
+  return transpose(mat4x4f(spread(w, i), spread(w, i + TAPS), spread(w, i + 2u * TAPS), spread(w, i + 3u * TAPS)));
 }
 
-// 4 channels' products with the pixels at the 3 taps.
+// 4 channels' products with the pixels at the taps.
 fn products(w: ptr<function, array<vec4f, LOADS>>, q: u32, left: mat4x4f, centre: mat4x4f, right: mat4x4f) -> mat4x4f {
-  return right * rows_of(w, q, 0u) + centre * rows_of(w, q, 1u) + left * rows_of(w, q, 2u);
+  var sum = centre * rows_of(w, q, TAPS - 2u);
+  if (TAPS == 3u) { sum = right * rows_of(w, q, 0u) + sum; }
+  return sum + left * rows_of(w, q, TAPS - 1u);
 }
 
 @compute @workgroup_size(SUBGROUP)
@@ -77,12 +81,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let at3 = next(at2);
   let starts = vec4<bool>(at0.y == 0, at1.y == 0, at2.y == 0, at3.y == 0);
   let ends = vec4<bool>(at0.y + 1 == shape.width, at1.y + 1 == shape.width, at2.y + 1 == shape.width, at3.y + 1 == shape.width);
-  let row = u32(shape.kernel_height) * 3u * shape.channels4;
-  // The COLUMNS vec4f of channels x 4 filters x 3 taps of a step lie in lanes in this order, over LOADS loads.
+  let row = u32(shape.kernel_height) * TAPS * shape.channels4;
+  // The COLUMNS vec4f of channels x 4 filters x TAPS of a step lie in lanes in this order, over LOADS loads.
   var weights: array<u32, LOADS>;
   for (var i = 0u; i < LOADS; i++) {
-    let number = min(i * SUBGROUP + lane, 3u * ROWS - 1u);
-    weights[i] = min(first + number / 12u, shape.channels4 - 1u) + number / 3u % 4u * row + number % 3u * shape.channels4;
+    let number = min(i * SUBGROUP + lane, TAPS * ROWS - 1u);
+    weights[i] = min(first + number / (4u * TAPS), shape.channels4 - 1u) + number / TAPS % 4u * row + number % TAPS * shape.channels4;
   }
   var sums: array<mat4x4f, COLUMNS>;
   for (var ky = 0; ky < shape.kernel_height; ky++) {
@@ -93,7 +97,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     // The outermost lanes have no neighbour.
     var edge = -1;
     if (lane == 0u && !starts.x && tap0 >= 0) { edge = tap0 - shape.filters4; }
-    if (lane == SUBGROUP - 1u && !ends.w && tap3 >= 0) { edge = tap3 + shape.filters4; }
+    if (TAPS == 3u && lane == SUBGROUP - 1u && !ends.w && tap3 >= 0) { edge = tap3 + shape.filters4; }
     for (var f = 0; f < shape.filters4; f++) {
       let p0 = load(tap0, f);
       let p1 = load(tap1, f);
@@ -109,11 +113,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       let right = transpose(mat4x4f(select(p1, vec4f(), ends.x), select(p2, vec4f(), ends.y),
         select(p3, vec4f(), ends.z), select(after, vec4f(), ends.w)));
       var w: array<vec4f, LOADS>;
-      for (var i = 0u; i < LOADS; i++) { w[i] = weight[weights[i] + u32(4 * f) * row + u32(3 * ky) * shape.channels4]; }
+      for (var i = 0u; i < LOADS; i++) { w[i] = weight[weights[i] + u32(4 * f) * row + TAPS * u32(ky) * shape.channels4]; }
       // Written out: a loop would not be unrolled, and then the sums would leave the registers.
       sums[0] += products(&w, 0u, left, centre, right);
       sums[1] += products(&w, 1u, left, centre, right);
       if (COLUMNS > 2u) { sums[COLUMNS - 1u] += products(&w, COLUMNS - 1u, left, centre, right); }
+      if (COLUMNS > 3u) { sums[COLUMNS - 2u] += products(&w, COLUMNS - 2u, left, centre, right); }
     }
   }
   for (var q = 0u; q < COLUMNS; q++) { store(pixel, first + q, sums[q]); }

@@ -52,6 +52,11 @@ export const samples: readonly Conv2dShape[] = [
   { ...base, batch: 5, height: 1, width: 1, channels: 3, filters: 4 },
   { ...base, height: 5, width: 3, kernel: [4, 3], padding: [2, 1, 1, 1], channels: 12, filters: 24, bias: true },
   { ...base, batch: 5, height: 11, width: 11, channels: 3, filters: 9 },
+  // Windows 2 wide that keep the size, as shrinkage makes them, and of another height.
+  { ...base, batch: 3, channels: 14, filters: 29, kernel: [2, 2], padding: [0, 0, 1, 1], height: 5, width: 7 },
+  { ...base, channels: 8, filters: 5, kernel: [2, 2], padding: [0, 0, 1, 1], height: 4, width: 3, bias: true },
+  { ...base, batch: 5, channels: 5, filters: 12, kernel: [3, 2], padding: [2, 0, 0, 1], height: 11, width: 11 },
+  { ...base, batch: 4, channels: 3, filters: 8, kernel: [1, 2], padding: [0, 0, 0, 1], height: 1, width: 1 },
   // Channels enough for Winograd's algorithm, with odd counts, ragged tiles and uneven padding.
   { ...base, channels: 64, filters: 67, height: 4, width: 7, bias: true },
   { ...base, batch: 1, channels: 65, filters: 64, height: 4, width: 6, padding: [0, 3, 2, 1] },

@@ -1,11 +1,11 @@
-// dweight[f, ky, kx, c] = sum over n, oy, ox of dy[n, oy, ox, f] x[n, oy + ky - top, ox + kx - 1, c], for windows 3 wide, one
-// column of padding on both sides, stride 1 and as many output rows as input rows: then pixel p of dy and of x, counted over
-// all rows and images, lie in the same place, and the taps of a window row are pixels p - 1, p and p + 1. So all pixels are
-// one run: no step is cut short at the end of a row.
+// dweight[f, ky, kx, c] = sum over n, oy, ox of dy[n, oy, ox, f] x[n, oy + ky - top, ox + kx - left, c], for windows TAPS wide, 3 with one
+// column of padding on both sides or 2 with one on the right, stride 1 and as many output rows as input rows: then pixel p of dy and
+// of x, counted over all rows and images, lie in the same place, and the taps of a window row are pixels p - 1 (3 wide only), p
+// and p + 1. So all pixels are one run: no step is cut short at the end of a row.
 // x [N, H, W, C4], dy [N, H, W, F4], all as vec4f along the last dimension.
-// partial [splits, F4, KH, 3, C4]: the pixels are cut into `splits` runs of `pixels_per_split` (a multiple of 4), each summed
+// partial [splits, F4, KH, TAPS, C4]: the pixels are cut into `splits` runs of `pixels_per_split` (a multiple of 4), each summed
 // into a copy of its own; sum-partials.wgsl adds the copies. With one split, partial is dweight itself.
-// A matrix product in registers, 4 pixels a step. One lane: 4 channels of the 3 taps of a window row, whose pixels overlap: of
+// A matrix product in registers, 4 pixels a step. One lane: 4 channels of the taps of a window row, whose pixels overlap: of
 // the 6 pixels of x that a step needs, 2 are left from the step before. One workgroup: one subgroup, SUBGROUP such columns x
 // ROWS filters in one split (workgroup_id.z). 4 pixels x ROWS filters of dy are loaded once a subgroup and broadcast.
 // Preconditions: the subgroup size is SUBGROUP; ROWS is 8 or 16. Ragged edges are guarded.
@@ -13,6 +13,7 @@ enable subgroups;
 
 const SUBGROUP = 8u;
 const ROWS = 16u;
+const TAPS = 3u;
 const COLUMNS = ROWS / 4u;
 const LOADS = (ROWS + SUBGROUP - 1u) / SUBGROUP;
 
@@ -106,13 +107,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     // Two loops of 2 elements: a longer one is not unrolled, and then the sums would leave the registers.
     for (var q = 0u; q < 2u; q++) {
       let g = rows_of(&w, q);
-      left[q] += before * g;
+      if (TAPS == 3u) { left[q] += before * g; }
       centre[q] += same * g;
       right[q] += after * g;
     }
     for (var q = 2u; q < COLUMNS; q++) {
       let g = rows_of(&w, q);
-      left[q] += before * g;
+      if (TAPS == 3u) { left[q] += before * g; }
       centre[q] += same * g;
       right[q] += after * g;
     }
@@ -120,11 +121,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     p1 = p5;
     at = at4;
   }
-  let row = u32(shape.kernel_height * 3 * shape.channels4);
-  let out = group.z * shape.filters4 * 4u * row + u32(3 * ky * shape.channels4 + c);
+  let row = u32(shape.kernel_height * shape.channels4) * TAPS;
+  let out = group.z * shape.filters4 * 4u * row + TAPS * u32(ky * shape.channels4) + u32(c);
+  let middle = out + (TAPS - 2u) * u32(shape.channels4);
   for (var q = 0u; q < COLUMNS; q++) {
-    store(out, first + q, row, owned, left[q]);
-    store(out + u32(shape.channels4), first + q, row, owned, centre[q]);
-    store(out + 2u * u32(shape.channels4), first + q, row, owned, right[q]);
+    if (TAPS == 3u) { store(out, first + q, row, owned, left[q]); }
+    store(middle, first + q, row, owned, centre[q]);
+    store(middle + u32(shape.channels4), first + q, row, owned, right[q]);
   }
 }

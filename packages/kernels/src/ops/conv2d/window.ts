@@ -1,16 +1,22 @@
-// The dispatches of conv2d's `window` variants: windows 3 wide, stride 1, and a border that keeps rows and columns as they are.
-// Pixels of input and output then lie in the same place, and so one load of a pixel serves the 3 taps of a window row, where
+// The dispatches of conv2d's `window` variants: windows 2 or 3 wide, stride 1, and a border that keeps rows and columns as they are.
+// Pixels of input and output then lie in the same place, and so one load of a pixel serves all taps of a window row, where
 // `subgroup` loads it for each.
 import { padded, spread, type DeviceTraits, type Variant } from '../op.js';
 import { sumPartials, vectorsOf } from './plain.js';
 import { outputPixels, weightWords, type Conv2dShape } from './shape.js';
 import { bestTile, hasLanes, preferred, TILE_PIXELS_PER_LANE, TILES, type Tile } from './subgroup.js';
 
-/** Tiles of the forward pass and the input gradient; the costs in the unit of `subgroup`'s, as measured on lavapipe. */
-const PIXEL_TILES: readonly Tile[] = [
-  { rows: 12, cost: 0.75 },
-  { rows: 8, cost: 0.53 },
-];
+/** Tiles of the forward pass and the input gradient by the window's width; the costs in the unit of `subgroup`'s, as measured on lavapipe. */
+const PIXEL_TILES: Readonly<Record<number, readonly Tile[]>> = {
+  2: [
+    { rows: 16, cost: 0.88 },
+    { rows: 8, cost: 0.5 },
+  ],
+  3: [
+    { rows: 12, cost: 0.75 },
+    { rows: 8, cost: 0.53 },
+  ],
+};
 /** Tiles of the weight gradient. Larger ones, here and above, would not fit into the instruction cache. */
 const GRADIENT_TILES: readonly Tile[] = [
   { rows: 16, cost: 1 },
@@ -23,12 +29,15 @@ const LEAST_PIXELS_PER_SPLIT = 256;
 
 const usable = ({ kernel, stride, padding, groups }: Conv2dShape, device: DeviceTraits): boolean => {
   const [top, left, bottom, right] = padding;
-  const keepsSize = left === 1 && right === 1 && top + bottom === kernel[0] - 1;
-  return groups === 1 && hasLanes(device) && kernel[1] === 3 && stride.every((s) => s === 1) && keepsSize;
+  const [tall, wide] = kernel;
+  const keepsSize = left === wide - 2 && right === 1 && top + bottom === tall - 1;
+  return groups === 1 && hasLanes(device) && (wide === 2 || wide === 3) && stride.every((s) => s === 1) && keepsSize;
 };
 
+const pixelTile = ({ kernel }: Conv2dShape, words: number): ReturnType<typeof bestTile> => bestTile(words, PIXEL_TILES[kernel[1]]!);
+
 /** Of two loops over taps the larger tile wins where rows are many: `subgroup` with 16 or 32 rows. */
-const pays = (words: number): boolean => bestTile(words, PIXEL_TILES).time < bestTile(words, TILES).time;
+const pays = (shape: Conv2dShape, words: number): boolean => pixelTile(shape, words).time < bestTile(words, TILES).time;
 
 /** Workgroups that cover all pixels with tiles of `rows` of `words`. */
 const workgroups = (shape: Conv2dShape, words: number, rows: number, device: DeviceTraits): readonly [number, number, number] =>
@@ -36,15 +45,15 @@ const workgroups = (shape: Conv2dShape, words: number, rows: number, device: Dev
 
 export const windowForward: Variant<Conv2dShape> = {
   name: 'window',
-  usable: (shape, device) => usable(shape, device) && pays(padded(shape.filters)),
+  usable: (shape, device) => usable(shape, device) && pays(shape, padded(shape.filters)),
   preferred,
   dispatches(shape, device) {
     const { height, width, filters, kernel, padding, bias } = shape;
-    const { rows } = bestTile(padded(filters), PIXEL_TILES);
+    const { rows } = pixelTile(shape, padded(filters));
     return [
       {
         wgsl: new URL('./forward.window.wgsl', import.meta.url),
-        constants: { SUBGROUP: device.subgroupSize, ROWS: rows },
+        constants: { SUBGROUP: device.subgroupSize, ROWS: rows, TAPS: kernel[1] },
         bind: ['x', 'weight', bias ? 'bias' : 'weight', 'y'],
         uniforms: [height, width, ...vectorsOf(shape), kernel[0], padding[0], outputPixels(shape), Number(bias)],
         workgroups: workgroups(shape, padded(filters), rows, device),
@@ -55,15 +64,15 @@ export const windowForward: Variant<Conv2dShape> = {
 
 export const windowInputGradient: Variant<Conv2dShape> = {
   name: 'window',
-  usable: (shape, device) => usable(shape, device) && pays(padded(shape.channels)),
+  usable: (shape, device) => usable(shape, device) && pays(shape, padded(shape.channels)),
   preferred,
   dispatches(shape, device) {
     const { height, width, channels, kernel, padding } = shape;
-    const { rows } = bestTile(padded(channels), PIXEL_TILES);
+    const { rows } = pixelTile(shape, padded(channels));
     return [
       {
         wgsl: new URL('./input-gradient.window.wgsl', import.meta.url),
-        constants: { SUBGROUP: device.subgroupSize, ROWS: rows },
+        constants: { SUBGROUP: device.subgroupSize, ROWS: rows, TAPS: kernel[1] },
         bind: ['dy', 'weight', 'dx'],
         uniforms: [height, width, ...vectorsOf(shape), kernel[0], padding[0], outputPixels(shape)],
         workgroups: workgroups(shape, padded(channels), rows, device),
@@ -109,7 +118,7 @@ export const windowWeightGradient: Variant<Conv2dShape> = {
     return [
       {
         wgsl: new URL('./weight-gradient.window.wgsl', import.meta.url),
-        constants: { SUBGROUP: device.subgroupSize, ROWS: rows },
+        constants: { SUBGROUP: device.subgroupSize, ROWS: rows, TAPS: kernel[1] },
         bind: ['x', 'dy', splits === 1 ? 'dweight' : 'scratch'],
         uniforms: [height, width, ...vectorsOf(shape), kernel[0], padding[0], pixels, pixelsPerSplit],
         workgroups: [x, y, splits],
