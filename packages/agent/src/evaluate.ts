@@ -26,7 +26,10 @@ export interface Outcome {
   readonly skippedSteps?: number;
 }
 
-/** Trains the candidates (each from a seed that follows from its hash alone) and returns outcomes in the same order. */
+/**
+ * Trains the candidates (each from a seed that follows from its hash alone) and returns outcomes in the same order. Outcomes without
+ * rungs must not depend on which candidates are given together.
+ */
 export type Evaluate = (candidates: readonly Candidate[]) => Promise<readonly Outcome[]>;
 
 /** Refuses outcomes that are not those of the candidates, in their order. */

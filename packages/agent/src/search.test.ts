@@ -349,6 +349,25 @@ describe('a search that was killed', () => {
     },
   );
 
+  test('where students were judged against each other, comes to the same bits', async () => {
+    // Of all that are judged together, the first alone goes on after the rung.
+    const halving: Evaluate = async (candidates) =>
+      (await recorder().evaluate(candidates)).map((outcome, i) => ({
+        ...outcome,
+        accuracy: i === 0 ? outcome.accuracy : outcome.accuracy / 2,
+        steps: i === 0 ? 4 : 2,
+        rungs: candidates.length === 1 ? [] : [{ steps: 2, accuracy: outcome.accuracy / 2 }],
+      }));
+    const whole = new Disk();
+    const reference = await search({ updates: 2, evaluate: halving }, whole);
+    for (let failAfter = 0; failAfter < whole.events.length; failAfter++) {
+      const disk = new Disk();
+      await expect(search({ updates: 2, evaluate: halving, journal: disk.journal(failAfter) }, disk)).rejects.toThrow('killed');
+      expect(await search({ updates: 2, evaluate: halving, journal: disk.journal() }, disk)).toEqual(reference);
+      expect(disk.events, `killed at record ${failAfter}`).toEqual(whole.events);
+    }
+  });
+
   test('between two updates by its signal goes on where it stopped', async () => {
     const [whole, disk] = [new Disk(), new Disk()];
     const reference = await search({}, whole);

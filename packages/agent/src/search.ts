@@ -253,7 +253,7 @@ class Search {
       if (this.#isRuledOut(stage, candidate.spec, update)) continue;
       fresh.set(candidate.hash, fresh.get(candidate.hash) ?? candidate);
     }
-    const missing = [...fresh.values()].filter(({ hash }) => !this.#ahead.has(hash));
+    const missing = this.#unjudged([...fresh.values()]);
     if (missing.length > 0) {
       this.input.onEvent?.({ type: 'training', stage: stage.name, update, candidates: missing.length });
     }
@@ -261,7 +261,7 @@ class Search {
     checkOutcomes(missing, outcomes, this.options.constraints);
     const byHash = new Map(outcomes.map((outcome) => [outcome.hash, outcome]));
     for (const { hash, spec } of fresh.values()) {
-      const outcome = byHash.get(hash) ?? this.#ahead.get(hash)!;
+      const outcome = this.#ahead.get(hash) ?? byHash.get(hash)!;
       const loss = outcome.loss !== null && Number.isFinite(outcome.loss) ? outcome.loss : null;
       const measures = { ...architectureMeasures(spec), accuracy: outcome.accuracy, ...latencies(outcome, this.options) };
       const { steps, rungs = [], skippedSteps } = outcome;
@@ -269,6 +269,16 @@ class Search {
       const halving = rungs.length === 0 || steps === undefined ? {} : { steps, rungs };
       await this.#write({ type: 'outcome', hash, loss, ...measures, ...halving, ...skipped, spec }, byHash.get(hash)?.seconds);
     }
+  }
+
+  /**
+   * Those without an outcome in the journal. All of them where some have one that passed rungs: what a student gets there depends on
+   * the others that it was judged with.
+   */
+  #unjudged(fresh: readonly Candidate[]): readonly Candidate[] {
+    const missing = fresh.filter(({ hash }) => !this.#ahead.has(hash));
+    const together = fresh.some(({ hash }) => (this.#ahead.get(hash)?.rungs?.length ?? 0) > 0);
+    return missing.length > 0 && together ? fresh : missing;
   }
 
   /** Whether a constraint on the architecture fails at a time when that costs -1 whatever the accuracy. */

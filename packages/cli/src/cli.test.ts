@@ -29,7 +29,7 @@ describe('usage', () => {
     expect(help).toMatchObject({ code: 0, stderr: '' });
     for (const name of ['quickstart', 'train', 'compress', 'resume', 'eval', 'inspect', 'doctor', 'bench'])
       expect(help.stdout).toContain(name);
-    expect(await n2n(['--version'])).toMatchObject({ code: 0, stdout: '0.1.0\n', stderr: '' });
+    expect(await n2n(['--version'])).toMatchObject({ code: 0, stdout: '0.2.0\n', stderr: '' });
   });
 
   it('suggests the flag and the command that were meant', async () => {

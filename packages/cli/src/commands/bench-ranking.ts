@@ -24,7 +24,6 @@ import { finalTraining } from '../workflow/student.js';
 
 const {
   updates: _updates,
-  rollouts: _rollouts,
   baseline: _baseline,
   entropyBonus: _entropyBonus,
   removalPolicy: _removalPolicy,

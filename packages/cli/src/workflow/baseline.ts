@@ -61,7 +61,7 @@ export async function runControl(
 
 /** As many candidates as the search trained, drawn from its space among those that keep the limits on the architecture. */
 async function randomSearch(context: Context, gpu: Gpu, run: Run, material: Material, candidates: number): Promise<Found> {
-  const { seed, stages, roundTo, prior, shrinkageActions, constraint, cohort, rollouts } = run.record.configuration;
+  const { seed, stages, roundTo, prior, shrinkageActions, constraint } = run.record.configuration;
   const constraints = constraint.map(parseConstraint);
   const drawn = sampleStudents(material.model.spec, {
     count: candidates,
@@ -75,8 +75,7 @@ async function randomSearch(context: Context, gpu: Gpu, run: Run, material: Mate
   context.output.note(`baseline: random search, ${count(drawn.length)} candidates`);
   await compileOpSet(gpu, run.record.configuration.precision);
   const progress = context.output.progress('baseline', 'candidates');
-  // Cohorts as large as the search's: what halving spends on a candidate depends on it.
-  const settings = candidateSettings({ ...run.record.configuration, cohort: cohort === 'auto' ? rollouts : cohort }, material);
+  const settings = candidateSettings(run.record.configuration, material);
   const outcomes = await judgeCandidates(context, gpu, material, settings, drawn, {
     onProgress: (first, size, training) => progress.update(candidatesDone(first, size, training), drawn.length),
   });

@@ -54,7 +54,8 @@ export type CandidateOptions = Pick<
   | 'halving'
   | 'rungImages'
   | 'init'
->;
+> &
+  Partial<Pick<Configuration, 'rollouts'>>;
 
 export interface SearchOutcome extends SearchResult {
   /** The device's count of compiled pipelines before the first and after the last training of candidates; null when none was trained now. */
@@ -203,6 +204,7 @@ export function candidateSettings(
     seed,
     precision,
     cohort,
+    rollouts,
     memory,
     halving,
     rungImages = 0,
@@ -218,6 +220,8 @@ export function candidateSettings(
     seed,
     precision,
     cohort,
+    // What halving spends on a student depends on how many are judged together: those of an update.
+    ...(rollouts === undefined ? {} : { sideBySide: rollouts }),
     ...(memory === undefined ? {} : { memoryBytes: memory * 2 ** 20 }),
     halving,
     ...(rungImages === 0 ? {} : { rungImages }),

@@ -180,8 +180,11 @@ describe('a device that fails is no outcome', () => {
 
 describe('a cohort whose size follows from the memory', () => {
   /** Sizes of the cohorts that the candidates are trained in. */
-  async function cohorts(candidates: readonly Candidate[], memoryBytes?: number): Promise<number[]> {
-    const changed = { ...settings, cohort: 'auto' as const, ...(memoryBytes === undefined ? {} : { memoryBytes }) };
+  async function cohorts(
+    candidates: readonly Candidate[],
+    limits: Pick<CandidateSettings, 'memoryBytes' | 'sideBySide'> = {},
+  ): Promise<number[]> {
+    const changed = { ...settings, cohort: 'auto' as const, ...limits };
     const trainer = await CandidateTrainer.create(gpu, images, indices, changed);
     const sizes = new Map<number, number>();
     const outcomes = await trainer.judge(candidates, { onProgress: (first, count) => sizes.set(first, count) });
@@ -195,8 +198,9 @@ describe('a cohort whose size follows from the memory', () => {
     const bytes = candidates.map(({ spec }) => trainingBytes(spec, settings.batch, settings, gpu.alignment));
     expect(bytes[2]).toBeGreaterThan(32 * 144 * 64 * 4);
     expect(await cohorts(candidates)).toEqual([4]);
-    expect(await cohorts(candidates, bytes[0]! + bytes[1]!)).toEqual([2, 1, 1]);
-    expect(await cohorts(candidates, bytes[0]! + bytes[1]! - 1)).toEqual([1, 1, 1, 1]);
+    expect(await cohorts(candidates, { memoryBytes: bytes[0]! + bytes[1]! })).toEqual([2, 1, 1]);
+    expect(await cohorts(candidates, { memoryBytes: bytes[0]! + bytes[1]! - 1 })).toEqual([1, 1, 1, 1]);
+    expect(await cohorts(candidates, { sideBySide: 3 })).toEqual([3, 1]);
   });
 
   it('is told in the bytes that the plan allocates', async () => {

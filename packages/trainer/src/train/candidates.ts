@@ -27,6 +27,8 @@ export interface CandidateSettings {
   readonly precision?: Precision | undefined;
   /** Students trained side by side, or `auto`: as many as are given at once and fit into `memoryBytes`. */
   readonly cohort: number | 'auto';
+  /** Students of an `auto` cohort at most; 64, which is also the default, is the limit. */
+  readonly sideBySide?: number;
   /** What the students of an `auto` cohort may take of the device's memory, all together (see `trainingBytes`); no limit by default. */
   readonly memoryBytes?: number;
   /**
@@ -132,8 +134,8 @@ export class CandidateTrainer {
 
   /** Consecutive candidates, as many at a time as the settings say. */
   #cohorts(candidates: readonly Candidate[]): Candidate[][] {
-    const { cohort: size, memoryBytes = Infinity, batch } = this.settings;
-    const most = size === 'auto' ? MOST_SIDE_BY_SIDE : size;
+    const { cohort: size, sideBySide = MOST_SIDE_BY_SIDE, memoryBytes = Infinity, batch } = this.settings;
+    const most = size === 'auto' ? Math.min(sideBySide, MOST_SIDE_BY_SIDE) : size;
     const cohorts: Candidate[][] = [];
     let taken = 0;
     for (const candidate of candidates) {
