@@ -193,7 +193,7 @@ async function withWork<T>(
   };
   const training = candidateSettings(configuration, { model, augmentation: undefined });
   const { learningRate, weightDecay } = configuration;
-  const images = await DeviceImages.create(gpu, split, SHAPE);
+  const images = await DeviceImages.create(gpu, split, SHAPE, context.imageBytes);
   const teacher = await Parameters.create(gpu, model.spec, model.weights);
   const { signal } = context;
   const { accuracy } = await evaluateOn(gpu, teacher, images, model.preprocessing, held, { signal });
