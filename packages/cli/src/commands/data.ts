@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import {
   DataError,
   defaultDataFolders,
+  discardFetched,
   fetchDataset,
   fetchedBytes,
+  fetchFolders,
   isDatasetName,
   locateDataset,
   NAMED_DATASETS,
@@ -23,7 +25,7 @@ import type { Context } from '../context.js';
 import { InputError, InterruptedError, UsageError } from '../errors.js';
 import { bytes, count } from '../output/format.js';
 import { table } from '../output/table.js';
-import { acquireLock } from '../run/lock.js';
+import { acquireLock, type Lock } from '../run/lock.js';
 import { optionalText } from '../settings/kinds.js';
 
 /** The folder that data sets are fetched into: the first of those searched. */
@@ -112,14 +114,12 @@ export const dataFetchCommand = defineCommand({
     }
     const source = sourceOf(context, name, mirror);
     const folders = defaultDataFolders(context.variables);
-    const present = await locateDataset(name, folders);
-    const dataset = present === undefined ? await fetchInto(context, name, rootOf(folders), source) : await openPresent(name, present);
-    const folder = present ?? (await locateDataset(name, folders)) ?? '';
+    const { dataset, folder, fetched } = await obtain(context, name, folders, source);
     const { train, test, fingerprint } = dataset;
     const document = {
       name,
       folder,
-      fetched: present === undefined,
+      fetched,
       bytes: await folderBytes(folder),
       train: train.count,
       test: test.count,
@@ -128,11 +128,38 @@ export const dataFetchCommand = defineCommand({
     };
     context.output.result(
       document,
-      () =>
-        `${name} ${document.fetched ? 'is now in' : 'is already in'} ${folder}: ${describeImages(dataset)}\nlicence: ${source.licence}\n`,
+      () => `${name} ${fetched ? 'is now in' : 'is already in'} ${folder}: ${describeImages(dataset)}\nlicence: ${source.licence}\n`,
     );
   },
 });
+
+interface Obtained {
+  readonly dataset: Dataset;
+  readonly folder: string;
+  /** Whether this command has downloaded it. */
+  readonly fetched: boolean;
+}
+
+/** Opens the data set where it is, or fetches it. */
+async function obtain(context: Context, name: DatasetName, folders: readonly string[], source: PublishedDataset): Promise<Obtained> {
+  const root = rootOf(folders);
+  const { target, staging } = fetchFolders(name, root);
+  const present = await locateDataset(name, folders);
+  if (present !== undefined) {
+    const dataset = await openPresent(name, present);
+    // Where there is nothing to remove, or it cannot be removed, the data set is there all the same.
+    if (present === target) await tidy(name, root, source).catch(() => undefined);
+    return { dataset, folder: present, fetched: false };
+  }
+  return whileLocked(await lockPrepared(name, root), staging, async () => {
+    // Another process may have fetched it since.
+    const since = await locateDataset(name, folders);
+    if (since === undefined) return { dataset: await fetchInto(context, name, root, source), folder: target, fetched: true };
+    const dataset = await openPresent(name, since);
+    if (since === target) await discardFetched(name, root, source);
+    return { dataset, folder: since, fetched: false };
+  });
+}
 
 /** Nothing that is there is replaced: it may be the user's own. */
 async function openPresent(name: DatasetName, folder: string): Promise<Dataset> {
@@ -158,10 +185,41 @@ function sourceOf({ published }: Context, name: DatasetName, mirror: string | un
   return { ...source, files: source.files.map((file) => ({ ...file, urls: [`${base}/${name}/${file.name}`] })) };
 }
 
-/** Fetches with the staging folder locked. An interruption keeps what came and says so. */
+/** More processes than will end just then. */
+const LOCK_ATTEMPTS = 10;
+
+/** Makes and locks the staging folder. Between the two, a process that has just ended may remove it. */
+async function lockPrepared(name: DatasetName, root: string): Promise<Lock> {
+  for (let attempt = 1; ; attempt++) {
+    const { staging } = await prepareFetch(name, root);
+    try {
+      return await acquireLock(staging);
+    } catch (error) {
+      const isGone = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+      if (!isGone || attempt === LOCK_ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** Does the work and gives the staging folder back. */
+async function whileLocked<T>(lock: Lock, staging: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } finally {
+    await lock.release();
+    // Only when it is empty: what an unfinished attempt has left is for the next one.
+    await rmdir(staging).catch(() => undefined);
+  }
+}
+
+/** Removes what a process has left that was killed when its data set had got its name, unless another process is at it. */
+async function tidy(name: DatasetName, root: string, source: PublishedDataset): Promise<void> {
+  const { staging } = fetchFolders(name, root);
+  await whileLocked(await acquireLock(staging), staging, () => discardFetched(name, root, source));
+}
+
+/** Fetches into the locked staging folder. An interruption keeps what came and says so. */
 async function fetchInto(context: Context, name: DatasetName, root: string, source: PublishedDataset): Promise<Dataset> {
-  const { staging } = await prepareFetch(name, root);
-  const lock = await acquireLock(staging);
   context.output.note(`fetching ${name} (${bytes(publishedBytes(source))}; licence: ${source.licence}) of ${source.homepage}`);
   const progress = context.output.progress(`fetching ${name}`, 'bytes');
   try {
@@ -174,9 +232,5 @@ async function fetchInto(context: Context, name: DatasetName, root: string, sour
     if (!(error instanceof InterruptedError)) throw error;
     const kept = bytes(await fetchedBytes(name, root, source));
     throw new InterruptedError(error.signalName, `${error.message}; ${kept} are kept, and n2n data fetch ${name} goes on from there`);
-  } finally {
-    await lock.release();
-    // Only when it is empty: what an unfinished attempt has left is for the next one.
-    await rmdir(staging).catch(() => undefined);
   }
 }

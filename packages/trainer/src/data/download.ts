@@ -19,7 +19,7 @@ export interface DownloadOptions {
   readonly retryMs?: number;
 }
 
-/** Connections in a row that bring no byte, after which an address is given up. */
+/** Connections in a row that bring no new byte, after which an address is given up. */
 const ATTEMPTS = 4;
 
 /** What went wrong at one address. */
@@ -32,6 +32,9 @@ class TransferError extends Error {
     super(message);
   }
 }
+
+/** All bytes came, and they are not the published ones. */
+class ChecksumError extends TransferError {}
 
 /** Throws DataError when no address gives the file, the signal's reason when aborted (what came is kept), FileWriteError. */
 export async function download(file: PublishedFile, path: string, options: DownloadOptions = {}): Promise<void> {
@@ -54,6 +57,10 @@ export async function download(file: PublishedFile, path: string, options: Downl
 }
 
 const partOf = (path: string): string => `${path}.part`;
+const besideOf = (part: string): string => `${part}.new`;
+
+/** All files that a download to `path` may leave. */
+export const downloadPaths = (path: string): string[] => [path, partOf(path), besideOf(partOf(path))];
 
 /** Bytes of `path` or, as long as it is not whole, of what there is of it. */
 export async function bytesThere(path: string): Promise<number> {
@@ -62,19 +69,30 @@ export async function bytesThere(path: string): Promise<number> {
 
 async function downloadFrom(url: string, file: PublishedFile, path: string, options: DownloadOptions): Promise<void> {
   const part = partOf(path);
+  if ((await sizeOf(part)) > file.sizeBytes) await rm(part);
+  // Only more than ever before is progress: a server that ignores ranges sends the same bytes again.
+  let mostBytes = await sizeOf(part);
+  let wasWrong = false;
   for (let attempt = 1; ;) {
     options.signal?.throwIfAborted();
-    const before = await sizeOf(part);
     try {
-      const resumedAt = await transfer(url, file, part, options);
-      await checkContent(part, file, resumedAt > 0);
-      await rename(part, path);
+      const { whole, resumed } = await transfer(url, file, part, options);
+      await checkContent(whole, file, resumed);
+      await rename(whole, path);
+      await rm(part, { force: true });
       return;
     } catch (error) {
       options.signal?.throwIfAborted();
       if (!(error instanceof TransferError) || !error.passing) throw error;
-      attempt = (await sizeOf(part)) > before ? 1 : attempt + 1;
+      if (error instanceof ChecksumError) {
+        if (wasWrong) throw error;
+        wasWrong = true;
+        mostBytes = 0;
+      }
+      const bytes = await sizeOf(part);
+      attempt = bytes > mostBytes ? 1 : attempt + 1;
       if (attempt > ATTEMPTS) throw error;
+      mostBytes = Math.max(mostBytes, bytes);
     }
     await pause((options.retryMs ?? 1000) * 2 ** Math.max(0, attempt - 2), undefined, options.signal && { signal: options.signal }).catch(
       () => options.signal?.throwIfAborted(),
@@ -82,14 +100,17 @@ async function downloadFrom(url: string, file: PublishedFile, path: string, opti
   }
 }
 
-/** Completes the part and returns where the part that was there already ended. Throws TransferError. */
-async function transfer(url: string, { sizeBytes }: PublishedFile, part: string, options: DownloadOptions): Promise<number> {
-  let there = await sizeOf(part);
-  if (there === sizeBytes) return there;
-  if (there > sizeBytes) {
-    await rm(part);
-    there = 0;
-  }
+interface Transferred {
+  /** Where all bytes of the file are: the part, or the file beside it. */
+  readonly whole: string;
+  /** Whether some of them were there before this connection. */
+  readonly resumed: boolean;
+}
+
+/** Gets the bytes that the part lacks, or all of them where the server ignores ranges. Throws TransferError. */
+async function transfer(url: string, { sizeBytes }: PublishedFile, part: string, options: DownloadOptions): Promise<Transferred> {
+  const there = await sizeOf(part);
+  if (there === sizeBytes) return { whole: part, resumed: true };
   const stall = new Stall(options.stallMs ?? 60_000);
   try {
     const signal = options.signal === undefined ? stall.signal : AbortSignal.any([options.signal, stall.signal]);
@@ -101,11 +122,13 @@ async function transfer(url: string, { sizeBytes }: PublishedFile, part: string,
     if (start + length !== sizeBytes) {
       throw new TransferError(`the server has a file of ${start + length} bytes; the published one has ${sizeBytes}`, false);
     }
-    await append(response, part, { start, sizeBytes }, (bytes) => {
+    const onBytes = (bytes: number): void => {
       stall.reset();
-      options.onBytes?.(bytes);
-    });
-    return start;
+      options.onBytes?.(Math.max(bytes, there));
+    };
+    if (start < there) return { whole: await writeBeside(response, part, { there, sizeBytes }, onBytes), resumed: false };
+    await append(response, part, { start, sizeBytes }, onBytes);
+    return { whole: part, resumed: start > 0 };
   } catch (error) {
     options.signal?.throwIfAborted();
     throw asTransferError(error, stall);
@@ -120,6 +143,28 @@ function startOf({ status, statusText, headers, ok }: Response, asked: number): 
   if (status === 206 && headers.get('content-range')?.startsWith(`bytes ${asked}-`) === true) return asked;
   const passing = status === 408 || status === 429 || status >= 500;
   throw new TransferError(`the server answered ${status}${statusText === '' ? '' : ` ${statusText}`}${ok ? ', no file' : ''}`, passing);
+}
+
+/**
+ * Writes a body that begins anew beside a part of `there` bytes, and returns where. It may be no file at all but the page of a
+ * network's login: only when it breaks off with more bytes than the part does it take the part's place.
+ */
+async function writeBeside(
+  response: Response,
+  part: string,
+  { there, sizeBytes }: { readonly there: number; readonly sizeBytes: number },
+  onBytes: (bytes: number) => void,
+): Promise<string> {
+  const beside = besideOf(part);
+  try {
+    await append(response, beside, { start: 0, sizeBytes }, onBytes);
+    return beside;
+  } catch (error) {
+    const isWrong = error instanceof TransferError && !error.passing;
+    if (!isWrong && (await sizeOf(beside)) > there) await rename(beside, part);
+    else await rm(beside, { force: true });
+    throw error;
+  }
 }
 
 /** Writes the body from byte `start` on; what came before a failure stays. */
@@ -146,13 +191,13 @@ async function append(
 }
 
 /** Removes what is whole and wrong. Where a part of it was there before this connection, that part may be the wrong one. */
-async function checkContent(part: string, { md5 }: PublishedFile, resumed: boolean): Promise<void> {
+async function checkContent(path: string, { md5 }: PublishedFile, resumed: boolean): Promise<void> {
   const hash = createHash('md5');
-  for await (const chunk of createReadStream(part)) hash.update(chunk as Buffer);
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
   const found = hash.digest('hex');
   if (found === md5) return;
-  await rm(part);
-  throw new TransferError(`has the MD5 checksum ${found}; the published file has ${md5}`, resumed);
+  await rm(path);
+  throw new ChecksumError(`has the MD5 checksum ${found}; the published file has ${md5}`, resumed);
 }
 
 /** Aborts its signal when it is not reset for a while. */

@@ -88,6 +88,48 @@ describe('download', () => {
     expect(await isWhole('file')).toBe(true);
   });
 
+  it('gives up a server without ranges whose connections never get further than before', async () => {
+    const breakAfter = Array.from({ length: 30 }, (_, i) => (i % 2 === 0 ? 100_000 : 200_000));
+    server.serve('/file', content, { ranges: false, breakAfter });
+    await expect(download(published(content, server.url('/file')), path('file'), quick)).rejects.toThrow(/bytes are kept/);
+    expect(server.requests.length).toBeLessThan(breakAfter.length / 2);
+    expect(await readdir(folder)).toEqual(['file.part']);
+    const kept = await readFile(path('file.part'));
+    expect(kept.length).toBeGreaterThan(0);
+    expect(Buffer.compare(kept, content.subarray(0, kept.length))).toBe(0);
+  });
+
+  it('gives up a server whose file is wrong twice, however often the connection breaks', async () => {
+    const wrong = content.map((byte) => byte ^ 1);
+    server.serve('/file', wrong, { breakAfter: Array.from({ length: 30 }, (_, i) => (i % 2 === 0 ? 100_000 : undefined)) });
+    await expect(download(published(content, server.url('/file')), path('file'), quick)).rejects.toThrow(/has the MD5 checksum/);
+    expect(server.requests.length).toBeLessThan(8);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it.each([
+    ['a short page', 5000, 'the connection ended at byte 5000 of 300000'],
+    ['a page that does not end', content.length + 70_000, 'the server sends more than the 300000 bytes published'],
+    ['a page of the same size', content.length, 'has the MD5 checksum'],
+  ])('keeps what came when the answer is %s without a length', async (_, size, message) => {
+    const kept = content.subarray(0, 200_000);
+    await writeFile(path('file.part'), kept);
+    server.serve('/file', new Uint8Array(size), { ranges: false, chunked: true });
+    const failed = download(published(content, server.url('/file')), path('file'), quick);
+    await expect(failed).rejects.toThrow(message);
+    await expect(failed).rejects.toThrow('200000 of 300000 bytes are kept');
+    expect(await readdir(folder)).toEqual(['file.part']);
+    expect(Buffer.compare(await readFile(path('file.part')), kept)).toBe(0);
+  });
+
+  it('takes a whole file without a length in place of a part', async () => {
+    await writeFile(path('file.part'), content.subarray(0, 1000));
+    server.serve('/file', content, { ranges: false, chunked: true });
+    await download(published(content, server.url('/file')), path('file'), quick);
+    expect(await isWhole('file')).toBe(true);
+    expect(await readdir(folder)).toEqual(['file']);
+  });
+
   it.each([
     ['another content', content.map((byte) => byte ^ 1).subarray(0, 1000)],
     ['more than the whole', new Uint8Array(content.length + 1)],

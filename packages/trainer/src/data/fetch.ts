@@ -1,10 +1,10 @@
 // Fetches a named data set: downloads its files, unpacks what is packed, reads it as a user would, and only then moves it to where
 // the name finds it. Until then everything lies in `FOLDER.part`, which the next attempt goes on from.
-import { constants, copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { writing } from '../files/atomic.js';
+import { constants, copyFile, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { flushFolder, writing } from '../files/atomic.js';
 import { DataError, type Dataset } from './dataset.js';
-import { bytesThere, download, type DownloadOptions } from './download.js';
+import { bytesThere, download, downloadPaths, type DownloadOptions } from './download.js';
 import { NAMED_DATASETS, type DatasetName } from './named.js';
 import { openFolder } from './open.js';
 import { PUBLISHED_DATASETS, type PublishedDataset } from './published.js';
@@ -19,12 +19,15 @@ export interface FetchOptions extends Omit<DownloadOptions, 'onBytes'> {
 }
 
 /** Where a data set lies in one of the searched folders, and what is being fetched of it. */
-function fetchFolders(name: DatasetName, root: string): { readonly target: string; readonly staging: string } {
+export function fetchFolders(name: DatasetName, root: string): { readonly target: string; readonly staging: string } {
   const target = join(root, NAMED_DATASETS[name].folder);
   return { target, staging: `${target}.part` };
 }
 
-/** The same, with the folder for what is being fetched made. Throws FileWriteError. */
+/** Where the data set's files are put together. */
+const readyOf = (staging: string): string => join(staging, 'ready');
+
+/** The same as fetchFolders, with the folder for what is being fetched made. Throws FileWriteError. */
 export async function prepareFetch(name: DatasetName, root: string): Promise<ReturnType<typeof fetchFolders>> {
   const folders = fetchFolders(name, root);
   await writing(folders.staging, () => mkdir(folders.staging, { recursive: true }));
@@ -57,24 +60,44 @@ export async function fetchDataset(name: DatasetName, root: string, options: Fet
     await download(file, path, { ...downloading, onBytes: (bytes) => onProgress?.(done + bytes, total) });
     before += file.sizeBytes;
   }
-  const ready = join(staging, 'ready');
+  const ready = readyOf(staging);
   await writing(ready, () => unpack(source, staging, ready));
   options.signal?.throwIfAborted();
   const dataset = await openFolder(name, ready);
   await writing(target, () => moveInPlace(ready, target));
-  for (const { name: file } of source.files) await rm(join(staging, file));
+  // The download goes only when a power cut cannot take what was made of it.
+  await flushFolder(dirname(target));
+  await discardFetched(name, root, source);
   return dataset;
 }
 
-/** Makes `ready` hold the data set's files and nothing else. */
+/** Removes everything that an attempt to fetch the data set has left, but not the folder itself. One process at a time. */
+export async function discardFetched(name: DatasetName, root: string, source = PUBLISHED_DATASETS[name]): Promise<void> {
+  const { staging } = fetchFolders(name, root);
+  const paths = source.files.flatMap((file) => downloadPaths(join(staging, file.name)));
+  for (const path of [...paths, readyOf(staging)]) await writing(path, () => rm(path, { recursive: true, force: true }));
+}
+
+/** Makes `ready` hold the data set's files and nothing else, all of it on the disk. */
 async function unpack({ files, archive }: PublishedDataset, staging: string, ready: string): Promise<void> {
   await rm(ready, { recursive: true, force: true });
   await mkdir(ready);
   for (const { name } of files) {
     const path = join(staging, name);
     // A copy, by reference where the file system can: the download stays until the data set has been read.
-    if (archive === undefined) await copyFile(path, join(ready, name), constants.COPYFILE_FICLONE);
+    if (archive === undefined) await copyDurably(path, join(ready, name));
     else await unpackArchive(path, archive, ready);
+  }
+  await flushFolder(ready);
+}
+
+async function copyDurably(from: string, to: string): Promise<void> {
+  await copyFile(from, to, constants.COPYFILE_FICLONE);
+  const copy = await open(to, 'r+');
+  try {
+    await copy.sync();
+  } finally {
+    await copy.close();
   }
 }
 

@@ -45,7 +45,7 @@ async function writeDurably(path: string, data: string | Uint8Array | readonly U
 }
 
 /** Makes the rename itself durable. A file system that cannot flush folders has still got the file right. */
-async function flushFolder(folder: string): Promise<void> {
+export async function flushFolder(folder: string): Promise<void> {
   try {
     const handle = await open(folder, 'r');
     try {

@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net';
 export interface Behaviour {
   /** Whether parts are sent when asked for; default true. */
   readonly ranges?: boolean;
-  /** The connection of request i breaks after so many bytes. */
-  readonly breakAfter?: readonly number[];
+  /** The connection of request i breaks after so many bytes; undefined for one that holds. */
+  readonly breakAfter?: readonly (number | undefined)[];
   /** Every connection goes silent before this byte of the file. */
   readonly stallAfter?: number;
   /** Statuses that the first requests get. */
