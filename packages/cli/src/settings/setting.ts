@@ -45,7 +45,9 @@ export function addSettings(command: Command, settings: Settings): Command {
   return command;
 }
 
-function describeDefault({ fallback }: Setting<unknown>): string {
+/** What the wording does not say itself. */
+function describeDefault({ about, fallback }: Setting<unknown>): string {
+  if (about.includes('(default:')) return '';
   if (typeof fallback === 'number' || (typeof fallback === 'string' && fallback !== '')) return ` (default: ${fallback})`;
   return Array.isArray(fallback) && fallback.length > 0 ? ` (default: ${fallback.join(',')})` : '';
 }

@@ -53,7 +53,7 @@ export const classes = integer({ flags: '--classes <n>', about: 'classes of IDX 
 /** What the images of an image folder or TAR become. */
 const imageSize: Setting<readonly [height: number, width: number]> = {
   flags: '--image-size <n|HxW>',
-  about: 'size that the images of an image folder or TAR are resized to',
+  about: 'size that the images of an image folder or TAR are resized to (default: 32)',
   needs: 'a side from 1 to 1024 such as 64, or height x width such as 48x64',
   schema: z
     .string()
