@@ -1,7 +1,14 @@
-// V = B^T d B for each 4x4 patch d that feeds a 2x2 tile of the output: Winograd's F(2x2, 3x3).
-// source [N, height, width, depth4], V [16][tiles][depth4] from the start of scratch on, planes `v_plane` apart, as vec4f.
-// The tiles are those of the images from `first_image` on. Tile (n, ty, tx) starts at row 2 ty - top, column 2 tx - left; outside the source there are zeros.
-// One invocation: 4 channels of one tile. Excess invocations return.
+// V = B^T d B for each 6x6 patch d that feeds a 4x4 tile of the output: Winograd's F(4x4, 3x3), points as in winograd.ts.
+// source [N, height, width, depth4], V [36][tiles][depth4] from the start of scratch on, planes `v_plane` apart, as vec4f.
+// The tiles are those of the images from `first_image` on. Tile (n, ty, tx) starts at row 4 ty - top, column 4 tx - left; outside the source there are zeros.
+// One lane: a column of d, then the same of V; 8 lanes, 6 of them at work: one tile, all channels. A whole patch in one lane
+// takes no more loads and stores, but they are more code than the instruction cache holds.
+// Preconditions: the subgroup size is SUBGROUP, a multiple of 8.
+enable subgroups;
+
+const SUBGROUP = 8u;
+const A = 0.70710678118654752; // the points are 0, A, -A, B, -B and infinity
+const B = 1.41421356237309505;
 
 struct Shape { height: i32, width: i32, depth4: u32, tiles: u32, tiles_y: u32, tiles_x: u32, top: i32, left: i32, v_plane: u32, first_image: u32 }
 
@@ -9,38 +16,53 @@ struct Shape { height: i32, width: i32, depth4: u32, tiles: u32, tiles_y: u32, t
 @group(0) @binding(1) var<storage, read_write> source: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> scratch: array<vec4f>;
 
-fn load(image: i32, iy: i32, ix: i32, c: u32) -> vec4f {
-  let inside = iy >= 0 && iy < shape.height && ix >= 0 && ix < shape.width;
-  let at = select(0, (image * shape.height + iy) * shape.width + ix, inside);
-  return select(vec4f(), source[u32(at) * shape.depth4 + c], inside);
+// The rows of B^T; two of zeros for the lanes without a column.
+const ROWS = array<array<f32, 6>, 8>(
+  array(1, 0, -2.5, 0, 1, 0),
+  array(0, -2 * A, -2, A, 1, 0),
+  array(0, 2 * A, -2, -A, 1, 0),
+  array(0, -0.5 * B, -0.5, B, 1, 0),
+  array(0, 0.5 * B, -0.5, -B, 1, 0),
+  array(0, 1, 0, -2.5, 0, 1),
+  array(0, 0, 0, 0, 0, 0),
+  array(0, 0, 0, 0, 0, 0),
+);
+
+// B^T d in one dimension.
+fn transform(d: array<vec4f, 6>) -> array<vec4f, 6> {
+  let a_even = d[4] - 2.0 * d[2];
+  let a_odd = A * (d[3] - 2.0 * d[1]);
+  let b_even = d[4] - 0.5 * d[2];
+  let b_odd = B * (d[3] - 0.5 * d[1]);
+  return array<vec4f, 6>(
+    d[4] - 2.5 * d[2] + d[0], a_even + a_odd, a_even - a_odd, b_even + b_odd, b_even - b_odd, d[5] - 2.5 * d[3] + d[1]);
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 64u + lane;
-  if (i >= shape.tiles * shape.depth4) { return; }
-  let c = i % shape.depth4;
-  let tile = i / shape.depth4;
+@compute @workgroup_size(SUBGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let column = lane % 8u;
+  let tile = ((group.y * groups.x + group.x) * SUBGROUP + lane) / 8u;
   let rest = tile % (shape.tiles_y * shape.tiles_x);
   let image = i32(shape.first_image + tile / (shape.tiles_y * shape.tiles_x));
-  let iy = 2 * i32(rest / shape.tiles_x) - shape.top;
-  let ix = 2 * i32(rest % shape.tiles_x) - shape.left;
-  var half: array<array<vec4f, 4>, 4>; // B^T d
-  for (var column = 0; column < 4; column++) {
-    let d0 = load(image, iy, ix + column, c);
-    let d1 = load(image, iy + 1, ix + column, c);
-    let d2 = load(image, iy + 2, ix + column, c);
-    let d3 = load(image, iy + 3, ix + column, c);
-    half[0][column] = d0 - d2;
-    half[1][column] = d1 + d2;
-    half[2][column] = d2 - d1;
-    half[3][column] = d1 - d3;
+  let iy = 4 * i32(rest / shape.tiles_x) - shape.top;
+  let ix = 4 * i32(rest % shape.tiles_x) - shape.left + i32(column);
+  let works = column < 6u && tile < shape.tiles;
+  let inside = works && ix >= 0 && ix < shape.width;
+  var at: array<i32, 6>;
+  for (var y = 0; y < 6; y++) {
+    at[y] = select(-1, ((image * shape.height + iy + y) * shape.width + ix) * i32(shape.depth4), inside && iy + y >= 0 && iy + y < shape.height);
   }
-  for (var r = 0u; r < 4u; r++) {
-    let out = 4u * r * shape.v_plane + i;
-    scratch[out] = half[r][0] - half[r][2];
-    scratch[out + shape.v_plane] = half[r][1] + half[r][2];
-    scratch[out + 2u * shape.v_plane] = half[r][2] - half[r][1];
-    scratch[out + 3u * shape.v_plane] = half[r][1] - half[r][3];
+  let row = ROWS[column];
+  let out = column * shape.v_plane + tile * shape.depth4;
+  let others = lane - column;
+  for (var c = 0u; c < shape.depth4; c++) {
+    var d: array<vec4f, 6>;
+    for (var y = 0; y < 6; y++) { if (at[y] >= 0) { d[y] = source[u32(at[y]) + c]; } }
+    let half = transform(d);
+    for (var y = 0u; y < 6u; y++) {
+      var v = row[0] * subgroupShuffle(half[y], others);
+      for (var x = 1u; x < 6u; x++) { v += row[x] * subgroupShuffle(half[y], others + x); }
+      if (works) { scratch[out + 6u * y * shape.v_plane + c] = v; }
+    }
   }
 }

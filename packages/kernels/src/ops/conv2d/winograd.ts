@@ -1,26 +1,29 @@
-// The dispatches of conv2d's `winograd` variants: 3x3 windows with stride 1 by Winograd's F(2x2, 3x3) (Lavin and Gray 2015,
-// "Fast Algorithms for Convolutional Neural Networks"), 16 multiplications a 2x2 tile where the direct sum takes 36. The
+// The dispatches of conv2d's `winograd` variants: 3x3 windows with stride 1 by Winograd's F(4x4, 3x3) (Lavin and Gray 2015,
+// "Fast Algorithms for Convolutional Neural Networks"), 36 multiplications a 4x4 tile where the direct sum takes 144. The
 // input gradient is the same convolution with the windows turned and the roles of channels and filters exchanged.
+//
+// Tile, window and patch are polynomials, multiplied at 0, +-sqrt(1/2), +-sqrt(2) and infinity. The paper's 0, +-1, +-2 and
+// infinity give errors 4 times as large: pairs of reciprocals keep all coefficients small.
 import { padded, spread, type DeviceTraits, type Dispatch, type Variant } from '../op.js';
-import { workgroupsOf } from './plain.js';
 import { outputSize, type Conv2dShape } from './shape.js';
-import { hasLanes, preferred, TILE_PIXELS_PER_LANE, tileConstants, tilesOf } from './subgroup.js';
+import { bestTile, hasLanes, preferred as preferredLanes, TILE_PIXELS_PER_LANE, tileConstants, TILES, tilesOf } from './subgroup.js';
 
-const POINTS = 16;
+/** Rows and columns of an output tile. */
+const TILE = 4;
+/** Multiplications a tile: (TILE + 2)^2. */
+const POINTS = 36;
+/** Lanes that transform a tile together: one for each of the 6 columns of its patch, and two that idle. */
+const LANES_PER_TILE = 8;
 /** vec4f between planes beyond their contents: else planes a power of two apart would fall into the same cache lines. */
 const PLANE_GAP = 12;
-/** Speed against `subgroup` on lavapipe, over noisy runs: 0.8 with 32 channels, 0.8 to 1.3 with 64, 1.1 to 1.7 with 128. */
-const LEAST_CHANNELS = 64;
-/**
- * Least saving of multiplications that pays for the transforms; ragged tiles of small images lose some of the 2.25. 64 channels
- * at 7x7 save 1.72 and reach 0.77 of the speed of `subgroup`, 96 channels are equal there, 128 ahead by 1.2.
- */
-const LEAST_SAVING = { fewChannels: 1.85, manyChannels: 1.6 };
-const MANY_CHANNELS = 96;
-/** Transformed images are kept to about this many words by taking the batch in pieces: what stays in a cache is faster. */
-const WANTED_SCRATCH_WORDS = 2 ** 21;
+/** Transformed images are kept to about this many words by taking the batch in pieces. */
+const WANTED_SCRATCH_WORDS = 2 ** 22;
 /** Scratch memory is one binding; adapters grant at least 128 MiB. */
 const MOST_SCRATCH_WORDS = 2 ** 25;
+/** Fewer channels or filters gain nothing in any shape. */
+const LEAST_CHANNELS = 16;
+/** How many times faster than the direct form it has to be by `timesOf`, which is right to some 15 %. */
+const LEAST_GAIN = 1.1;
 
 /** A 3x3 convolution with stride 1, of either direction: source to result. Depths and rows in vec4f, planes in vec4f. */
 interface Layer {
@@ -49,7 +52,7 @@ function layer(shape: Conv2dShape, backward: boolean): Layer {
   const [channels4, filters4] = [padded(shape.channels) / 4, padded(shape.filters) / 4];
   const [depth4, rows4] = backward ? [filters4, channels4] : [channels4, filters4];
   const [top, left] = shape.padding;
-  const tilesPerImage = [Math.ceil(result[0] / 2), Math.ceil(result[1] / 2)] as const;
+  const tilesPerImage = [Math.ceil(result[0] / TILE), Math.ceil(result[1] / TILE)] as const;
   const imageTiles = tilesPerImage[0] * tilesPerImage[1];
   const pieces = Math.ceil((shape.batch * imageTiles * POINTS * 4 * (depth4 + rows4)) / WANTED_SCRATCH_WORDS);
   const images = Math.ceil(shape.batch / Math.min(shape.batch, pieces));
@@ -65,23 +68,45 @@ function layer(shape: Conv2dShape, backward: boolean): Layer {
 }
 
 function usable(shape: Conv2dShape, device: DeviceTraits, backward: boolean): boolean {
-  const { kernel, stride, groups, channels, filters } = shape;
+  const { kernel, stride, groups } = shape;
   const fits = kernel.every((k) => k === 3) && stride.every((s) => s === 1) && groups === 1 && hasLanes(device);
-  if (!fits || Math.min(channels, filters) < LEAST_CHANNELS) return false;
-  const { result, tilesPerImage, scratchWords } = layer(shape, backward);
-  const saving = (9 * result[0] * result[1]) / (POINTS * tilesPerImage[0] * tilesPerImage[1]);
-  const { fewChannels, manyChannels } = LEAST_SAVING;
-  return saving >= (Math.min(channels, filters) < MANY_CHANNELS ? fewChannels : manyChannels) && scratchWords <= MOST_SCRATCH_WORDS;
+  return fits && layer(shape, backward).scratchWords <= MOST_SCRATCH_WORDS;
 }
+
+/** Times of the direct form and of this one on lavapipe, in the unit of `TILES` (0.25 us): see docs/kernels.md. */
+function timesOf(shape: Conv2dShape, backward: boolean): { readonly direct: number; readonly winograd: number } {
+  const { result, depth4, rows4, tilesPerImage } = layer(shape, backward);
+  const rowTime = bestTile(rows4 * 4, TILES).time;
+  const blocks = (columns: number): number => Math.ceil(columns / (TILE_PIXELS_PER_LANE * 8));
+  const tiles = shape.batch * tilesPerImage[0] * tilesPerImage[1];
+  const product = POINTS * blocks(tiles) * rowTime * (depth4 + 6);
+  const transforms = tiles * (1.2 * depth4 + 1.1 * rows4) + 4 * rows4 * depth4;
+  const dispatches = 4 * 50;
+  return {
+    direct: 9 * blocks(shape.batch * result[0] * result[1]) * rowTime * (depth4 + 1.3),
+    winograd: product + transforms + dispatches,
+  };
+}
+
+function preferred(shape: Conv2dShape, device: DeviceTraits, backward: boolean): boolean {
+  if (!preferredLanes(shape, device) || Math.min(shape.channels, shape.filters) < LEAST_CHANNELS) return false;
+  const { direct, winograd } = timesOf(shape, backward);
+  return direct >= LEAST_GAIN * winograd;
+}
+
+/** Workgroups that transform so many tiles or windows. */
+const transformsOf = (count: number, { subgroupSize, maxWorkgroups }: DeviceTraits): readonly [number, number, number] =>
+  spread(Math.ceil((count * LANES_PER_TILE) / subgroupSize), maxWorkgroups);
 
 function dispatches(shape: Conv2dShape, device: DeviceTraits, backward: boolean): Dispatch[] {
   const whole = layer(shape, backward);
-  const { depth4, rows4, images, uFirst, uPlane } = whole;
+  const { images, uFirst, uPlane } = whole;
   const weights: Dispatch = {
     wgsl: new URL('./winograd-weights.wgsl', import.meta.url),
     bind: ['weight', 'scratch'],
-    uniforms: [padded(shape.channels) / 4, rows4 * 4, depth4, uFirst, uPlane, Number(backward)],
-    workgroups: workgroupsOf(rows4 * 4 * depth4, device),
+    constants: { SUBGROUP: device.subgroupSize },
+    uniforms: [padded(shape.filters), padded(shape.channels) / 4, uFirst, uPlane, Number(backward)],
+    workgroups: transformsOf(padded(shape.filters), device),
   };
   const firsts = Array.from({ length: Math.ceil(shape.batch / images) }, (_, i) => i * images);
   return [weights, ...firsts.flatMap((first) => pieceOf(shape, device, backward, whole, first))];
@@ -94,16 +119,19 @@ function pieceOf(shape: Conv2dShape, device: DeviceTraits, backward: boolean, wh
   const biased = shape.bias && !backward;
   const blocks = Math.ceil(tiles / (TILE_PIXELS_PER_LANE * device.subgroupSize)) * tilesOf(rows4 * 4);
   const [x, y] = spread(blocks, device.maxWorkgroups);
+  const constants = { SUBGROUP: device.subgroupSize };
+  const transforms = transformsOf(tiles, device);
   return [
     {
       wgsl: new URL('./winograd-input.wgsl', import.meta.url),
       bind: [backward ? 'dy' : 'x', 'scratch'],
+      constants,
       uniforms: [...source, depth4, tiles, ...tilesPerImage, top, left, vPlane, first],
-      workgroups: workgroupsOf(tiles * depth4, device),
+      workgroups: transforms,
     },
     {
       wgsl: new URL('./winograd-product.subgroup.wgsl', import.meta.url),
-      constants: tileConstants(rows4 * 4, device),
+      constants: { ...tileConstants(rows4 * 4, device), TRANSPOSED: Number(backward) },
       bind: ['scratch'],
       uniforms: [tiles, depth4, rows4, vPlane, uFirst, uPlane, mFirst, mPlane],
       workgroups: [x, y, POINTS],
@@ -111,8 +139,9 @@ function pieceOf(shape: Conv2dShape, device: DeviceTraits, backward: boolean, wh
     {
       wgsl: new URL('./winograd-output.wgsl', import.meta.url),
       bind: ['scratch', biased ? 'bias' : 'weight', backward ? 'dx' : 'y'],
+      constants,
       uniforms: [...result, rows4, tiles, ...tilesPerImage, mFirst, mPlane, first, Number(biased)],
-      workgroups: workgroupsOf(tiles * rows4, device),
+      workgroups: transforms,
     },
   ];
 }
@@ -120,7 +149,7 @@ function pieceOf(shape: Conv2dShape, device: DeviceTraits, backward: boolean, wh
 const variant = (backward: boolean): Variant<Conv2dShape> => ({
   name: 'winograd',
   usable: (shape, device) => usable(shape, device, backward),
-  preferred,
+  preferred: (shape, device) => preferred(shape, device, backward),
   scratchWords: (shape) => layer(shape, backward).scratchWords,
   dispatches: (shape, device) => dispatches(shape, device, backward),
 });
