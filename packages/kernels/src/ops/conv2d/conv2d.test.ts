@@ -108,7 +108,7 @@ async function runVariant(passName: string, shape: Conv2dShape, variant: string)
   recorder.add(conv2d, passName, shape, slices, { variant });
   const recording = await recorder.finish(variant);
   recording.replay();
-  return gpu.read(slices[passName === 'forward' ? 'y' : 'dx']!);
+  return gpu.read(slices[conv2d.passes[passName]!.tensors.find(({ role }) => role === 'out')!.name]!);
 }
 
 describe('conv2d winograd takes large batches in pieces', () => {
@@ -125,7 +125,7 @@ describe('conv2d winograd takes large batches in pieces', () => {
     groups: 1,
     bias: true,
   };
-  it.each(['forward', 'input-gradient'])('%s', async (passName) => {
+  it.each(['forward', 'input-gradient', 'weight-gradient'])('%s', async (passName) => {
     const winograd = conv2d.passes[passName]!.variants.find(({ name }) => name === 'winograd')!;
     if (!winograd.usable(shape, gpu.traits)) return;
     const inputWgsl = winograd.dispatches(shape, gpu.traits).filter(({ wgsl }) => wgsl.pathname.endsWith('winograd-input.wgsl'));
@@ -135,13 +135,13 @@ describe('conv2d winograd takes large batches in pieces', () => {
   });
 });
 
-describe('the samples reach every pipeline, so that a new architecture compiles nothing', () => {
+describe('the samples and large shapes reach every pipeline, so that a new architecture compiles nothing', () => {
   const key = ({ wgsl, constants = {} }: Dispatch): string => `${wgsl.href} ${JSON.stringify(constants)}`;
   const traits: DeviceTraits = { subgroupSize: 8, f16: false, kind: 'cpu', maxWorkgroups: 65_535 };
   const pipelines = (passName: string, shape: Conv2dShape): string[] =>
     chooseVariant(conv2d, passName, shape, traits).dispatches(shape, traits).map(key);
   it.each(Object.keys(conv2d.passes))('%s', (passName) => {
-    const known = new Set(conv2d.samples.flatMap((shape) => pipelines(passName, shape)));
+    const known = new Set([...conv2d.samples, ...conv2d.large!].flatMap((shape) => pipelines(passName, shape)));
     for (const channels of [1, 2, 3, 8, 16, 30, 64, 130, 512]) {
       for (const filters of [1, 8, 10, 16, 21, 32, 40, 64, 100, 256]) {
         for (const kernel of [1, 2, 3, 4, 5, 7]) {

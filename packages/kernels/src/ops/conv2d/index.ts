@@ -17,6 +17,7 @@ import { tapsForward, tapsWeightGradient } from './taps.js';
 import { conv2dTuning } from './tuning.js';
 import { windowForward, windowInputGradient, windowWeightGradient } from './window.js';
 import { winogradForward, winogradInputGradient } from './winograd.js';
+import { winogradWeightGradient } from './winograd-gradient.js';
 import { checkConv2d, inputWords, multiplyAddFlops, outputPixels, outputWords, tapWords, weightWords, type Conv2dShape } from './shape.js';
 
 export { outputSize, type Conv2dShape } from './shape.js';
@@ -111,6 +112,7 @@ export const conv2d: Op<Conv2dShape> = {
         matrixWeightGradient,
         halfWeightGradient,
         tiledWeightGradient,
+        winogradWeightGradient,
         tapsWeightGradient,
         windowWeightGradient,
         subgroupWeightGradient,

@@ -34,7 +34,7 @@ describe.skipIf(gpu.traits.subgroupSize !== 16)('conv2d in subgroups of 16, wher
 });
 
 it('chooses these kernels with 8 lanes only', () => {
-  expect(names).toHaveLength(10);
+  expect(names).toHaveLength(11);
   for (const { passName, shape } of cases) {
     for (const subgroupSize of [16, 32]) {
       expect(VARIANTS).not.toContain(chooseVariant(conv2d, passName, shape, { ...wide, subgroupSize }).name);

@@ -56,7 +56,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let out = column * shape.v_plane + tile * shape.depth4;
   let others = lane - column;
   for (var c = 0u; c < shape.depth4; c++) {
-    var d: array<vec4f, 6>;
+    var d = array<vec4f, 6>();
     for (var y = 0; y < 6; y++) { if (at[y] >= 0) { d[y] = source[u32(at[y]) + c]; } }
     let half = transform(d);
     for (var y = 0u; y < 6u; y++) {

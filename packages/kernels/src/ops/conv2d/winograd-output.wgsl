@@ -51,7 +51,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let power = POWERS[min(column, 3u)];
   let others = lane - column;
   for (var c = 0u; c < shape.rows4; c++) {
-    var m: array<vec4f, 6>;
+    var m = array<vec4f, 6>();
     for (var y = 0u; y < 6u; y++) { if (works) { m[y] = scratch[first + 6u * y * shape.m_plane + c]; } }
     let half = transform(m);
     let start = select(vec4f(), bias[c], shape.has_bias != 0u);

@@ -42,7 +42,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let out = shape.u_first + column * shape.u_plane + filter_index * shape.channels4;
   let others = lane - column;
   for (var c = 0u; c < shape.channels4; c++) {
-    var g: array<vec4f, 3>;
+    var g = array<vec4f, 3>();
     for (var y = 0u; y < 3u; y++) { if (loads) { g[y] = weight[at[y] + c]; } }
     for (var y = 0u; y < 6u; y++) {
       let half = ROWS[y][0] * g[0] + ROWS[y][1] * g[1] + ROWS[y][2] * g[2];

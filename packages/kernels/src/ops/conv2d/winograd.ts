@@ -6,23 +6,23 @@
 // infinity give errors 4 times as large: pairs of reciprocals keep all coefficients small.
 import { padded, spread, type DeviceTraits, type Dispatch, type Variant } from '../op.js';
 import { outputSize, type Conv2dShape } from './shape.js';
-import { bestTile, hasLanes, preferred as preferredLanes, TILE_PIXELS_PER_LANE, tileConstants, TILES, tilesOf } from './subgroup.js';
+import { bestTile, hasLanes, preferred, TILE_PIXELS_PER_LANE, tileConstants, TILES, tilesOf } from './subgroup.js';
 
 /** Rows and columns of an output tile. */
 const TILE = 4;
 /** Multiplications a tile: (TILE + 2)^2. */
-const POINTS = 36;
+export const POINTS = 36;
 /** Lanes that transform a tile together: one for each of the 6 columns of its patch, and two that idle. */
 const LANES_PER_TILE = 8;
 /** vec4f between planes beyond their contents: else planes a power of two apart would fall into the same cache lines. */
-const PLANE_GAP = 12;
+export const PLANE_GAP = 12;
 /** Transformed images are kept to about this many words by taking the batch in pieces. */
-const WANTED_SCRATCH_WORDS = 2 ** 22;
+export const WANTED_SCRATCH_WORDS = 2 ** 22;
 /** Scratch memory is one binding; adapters grant at least 128 MiB. */
-const MOST_SCRATCH_WORDS = 2 ** 25;
+export const MOST_SCRATCH_WORDS = 2 ** 25;
 /** Fewer channels or filters gain nothing in any shape. */
 const LEAST_CHANNELS = 16;
-/** How many times faster than the direct form it has to be by `timesOf`, which is right to some 15 %. */
+/** How many times faster than the direct form it has to be by the estimate, which is right to some 15 %. */
 const LEAST_GAIN = 1.1;
 
 /** A 3x3 convolution with stride 1, of either direction: source to result. Depths and rows in vec4f, planes in vec4f. */
@@ -46,13 +46,19 @@ interface Layer {
   readonly scratchWords: number;
 }
 
+/** Tiles down and across that cover an image. */
+export const tilesPerImageOf = ([height, width]: readonly [number, number]): readonly [number, number] => [
+  Math.ceil(height / TILE),
+  Math.ceil(width / TILE),
+];
+
 function layer(shape: Conv2dShape, backward: boolean): Layer {
   const image = [shape.height, shape.width] as const;
   const [source, result] = backward ? [outputSize(shape), image] : [image, outputSize(shape)];
   const [channels4, filters4] = [padded(shape.channels) / 4, padded(shape.filters) / 4];
   const [depth4, rows4] = backward ? [filters4, channels4] : [channels4, filters4];
   const [top, left] = shape.padding;
-  const tilesPerImage = [Math.ceil(result[0] / TILE), Math.ceil(result[1] / TILE)] as const;
+  const tilesPerImage = tilesPerImageOf(result);
   const imageTiles = tilesPerImage[0] * tilesPerImage[1];
   const pieces = Math.ceil((shape.batch * imageTiles * POINTS * 4 * (depth4 + rows4)) / WANTED_SCRATCH_WORDS);
   const images = Math.ceil(shape.batch / Math.min(shape.batch, pieces));
@@ -67,14 +73,23 @@ function layer(shape: Conv2dShape, backward: boolean): Layer {
   return { source, result, depth4, rows4, ...paddings, tilesPerImage, images, tiles, vPlane, uFirst, uPlane, mFirst, mPlane, scratchWords };
 }
 
-function usable(shape: Conv2dShape, device: DeviceTraits, backward: boolean): boolean {
-  const { kernel, stride, groups } = shape;
-  const fits = kernel.every((k) => k === 3) && stride.every((s) => s === 1) && groups === 1 && hasLanes(device);
-  return fits && layer(shape, backward).scratchWords <= MOST_SCRATCH_WORDS;
-}
+/** Whether these kernels can run a convolution at all. */
+export const fits = ({ kernel, stride, groups }: Conv2dShape, device: DeviceTraits): boolean =>
+  kernel.every((k) => k === 3) && stride.every((s) => s === 1) && groups === 1 && hasLanes(device);
 
 /** Times of the direct form and of this one on lavapipe, in the unit of `TILES` (0.25 us): see docs/kernels.md. */
-function timesOf(shape: Conv2dShape, backward: boolean): { readonly direct: number; readonly winograd: number } {
+export interface Times {
+  readonly direct: number;
+  readonly winograd: number;
+}
+
+export function isWorthwhile(shape: Conv2dShape, device: DeviceTraits, timesOf: (shape: Conv2dShape) => Times): boolean {
+  if (!preferred(shape, device) || Math.min(shape.channels, shape.filters) < LEAST_CHANNELS) return false;
+  const { direct, winograd } = timesOf(shape);
+  return direct >= LEAST_GAIN * winograd;
+}
+
+function timesOf(shape: Conv2dShape, backward: boolean): Times {
   const { result, depth4, rows4, tilesPerImage } = layer(shape, backward);
   const rowTime = bestTile(rows4 * 4, TILES).time;
   const blocks = (columns: number): number => Math.ceil(columns / (TILE_PIXELS_PER_LANE * 8));
@@ -88,14 +103,8 @@ function timesOf(shape: Conv2dShape, backward: boolean): { readonly direct: numb
   };
 }
 
-function preferred(shape: Conv2dShape, device: DeviceTraits, backward: boolean): boolean {
-  if (!preferredLanes(shape, device) || Math.min(shape.channels, shape.filters) < LEAST_CHANNELS) return false;
-  const { direct, winograd } = timesOf(shape, backward);
-  return direct >= LEAST_GAIN * winograd;
-}
-
 /** Workgroups that transform so many tiles or windows. */
-const transformsOf = (count: number, { subgroupSize, maxWorkgroups }: DeviceTraits): readonly [number, number, number] =>
+export const transformsOf = (count: number, { subgroupSize, maxWorkgroups }: DeviceTraits): readonly [number, number, number] =>
   spread(Math.ceil((count * LANES_PER_TILE) / subgroupSize), maxWorkgroups);
 
 function dispatches(shape: Conv2dShape, device: DeviceTraits, backward: boolean): Dispatch[] {
@@ -148,8 +157,8 @@ function pieceOf(shape: Conv2dShape, device: DeviceTraits, backward: boolean, wh
 
 const variant = (backward: boolean): Variant<Conv2dShape> => ({
   name: 'winograd',
-  usable: (shape, device) => usable(shape, device, backward),
-  preferred: (shape, device) => preferred(shape, device, backward),
+  usable: (shape, device) => fits(shape, device) && layer(shape, backward).scratchWords <= MOST_SCRATCH_WORDS,
+  preferred: (shape, device) => isWorthwhile(shape, device, (one) => timesOf(one, backward)),
   scratchWords: (shape) => layer(shape, backward).scratchWords,
   dispatches: (shape, device) => dispatches(shape, device, backward),
 });
