@@ -15,6 +15,8 @@ export interface Epilogue {
 
 /** A forward variant that takes an epilogue; the bias alone unless told. */
 export interface ForwardVariant extends Variant<Conv2dShape> {
+  /** Whether it can do all of an epilogue, for a shape without groups; by default it can. */
+  takes?(shape: Conv2dShape, device: DeviceTraits, epilogue: Epilogue): boolean;
   dispatches(shape: Conv2dShape, device: DeviceTraits, epilogue?: Epilogue): readonly Dispatch[];
 }
 

@@ -44,10 +44,11 @@ const pays = (shape: Conv2dShape, words: number): boolean => pixelTile(shape, wo
 const workgroups = (shape: Conv2dShape, words: number, rows: number, device: DeviceTraits): readonly [number, number, number] =>
   spread(Math.ceil(outputPixels(shape) / (TILE_PIXELS_PER_LANE * device.subgroupSize)) * Math.ceil(words / rows), device.maxWorkgroups);
 
-/** Without a pool in its epilogue. */
 export const windowForward: ForwardVariant = {
   name: 'window',
   usable: (shape, device) => usable(shape, device) && pays(shape, padded(shape.filters)),
+  // A lane has 4 pixels in a row: no squares to pool.
+  takes: (_shape, _device, { side }) => side === 1,
   preferred,
   dispatches(shape, device, epilogue = plainEpilogue(shape)) {
     const { height, width, filters, kernel, padding } = shape;

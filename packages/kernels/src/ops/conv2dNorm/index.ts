@@ -9,6 +9,7 @@ import { conv2d } from '../conv2d/index.js';
 import { plainForward } from '../conv2d/plain.js';
 import { checkConv2d, multiplyAddFlops, outputPixels, outputSize, type Conv2dShape } from '../conv2d/shape.js';
 import { subgroupForward } from '../conv2d/subgroup.js';
+import { tiledForward } from '../conv2d/tiled.js';
 import { windowForward } from '../conv2d/window.js';
 import {
   chooseVariant,
@@ -60,10 +61,9 @@ const fold = ({ filters, bias }: Conv2dNormShape, epsilon: number): Dispatch => 
   workgroups: [Math.ceil(padded(filters) / 4 / 64), 1, 1],
 });
 
-/** `window` has a lane compute 4 pixels in a row: no squares to pool. */
 const variant = (forward: ForwardVariant): Variant<Conv2dNormShape> => ({
   name: forward.name,
-  usable: (shape, device) => forward.usable(shape, device) && !(forward === windowForward && shape.pool),
+  usable: (shape, device) => forward.usable(shape, device) && (forward.takes?.(shape, device, epilogueOf(shape)) ?? true),
   preferred: (shape, device) => forward.preferred?.(shape, device) ?? true,
   scratchWords: ({ norm, filters }) => (norm === undefined ? 0 : 2 * padded(filters)),
   dispatches: (shape, device) => [
@@ -107,7 +107,7 @@ export const conv2dNorm: Op<Conv2dNormShape> = {
       flops: (shape) => multiplyAddFlops(shape) + 3 * outputPixels(shape) * shape.filters,
       tolerance: 1e-5,
       reference: evaluateReference,
-      variants: [tapsForward, windowForward, subgroupForward, plainForward].map(variant),
+      variants: [tiledForward, tapsForward, windowForward, subgroupForward, plainForward].map(variant),
     },
   },
   check(shape) {
@@ -129,6 +129,7 @@ export const conv2dNorm: Op<Conv2dNormShape> = {
     { ...base, batch: 3, channels: 20, filters: 70, height: 5, width: 6, pool: true },
     { ...base, filters: 33, kernel: [1, 1], padding: [0, 0, 0, 0], stride: [2, 2], pool: true },
     { ...base, channels: 1, filters: 16, height: 9, width: 11 },
+    { ...base, channels: 2, filters: 40, kernel: [1, 1], padding: [0, 0, 0, 0], height: 5, relu: false, bias: true },
     { ...base, channels: 1, filters: 16, height: 9, width: 11, pool: true },
     { ...base, channels: 1, filters: 6, height: 8, width: 14, kernel: [2, 2], padding: [0, 0, 1, 1], pool: true, bias: true },
     { ...base, channels: 1, filters: 40, height: 13, width: 12, kernel: [5, 5], stride: [2, 2], padding: [2, 2, 2, 2], pool: true },
