@@ -5,7 +5,7 @@ import { DeviceMemoryError, type Gpu, type Precision } from '@n2n/kernels';
 import type { Preprocessing } from '../files/index.js';
 import { SpecError, type NetworkSpec } from '../network/index.js';
 import { Parameters, type Weights } from '../plan/parameters.js';
-import { trainingBytes } from '../plan/plan.js';
+import { cohortsOf, rungSteps } from './cohorts.js';
 import { evaluate, evaluationBatch, evaluationFeed, type Evaluation } from './evaluate.js';
 import { Feed, type Augmentation, type TeacherTable } from './feed.js';
 import type { DeviceImages } from './images.js';
@@ -34,7 +34,7 @@ export interface CandidateSettings {
   /**
    * Successive halving (Jamieson and Talwalkar, arXiv 1502.07943) inside a cohort: at each rung all but the best 1 / halving of the
    * students in training stop, and keep the accuracy that they have there. The last rung leaves one and is at 1 / halving of the
-   * steps, the one before at 1 / halving^2, ..., none before EARLIEST_RUNG. 1 or nothing trains every student to the end.
+   * steps, the one before at 1 / halving^2, ..., none before EARLIEST_RUNG (cohorts.ts). 1 or nothing trains every student to the end.
    */
   readonly halving?: number;
   /** Validation images that a rung measures on, at most; all by default. The end of the training measures on all. */
@@ -44,11 +44,6 @@ export interface CandidateSettings {
   /** Where students start; without it from random weights. */
   readonly inheritance?: Inheritance;
 }
-
-/** Students of an `auto` cohort at most: more share nothing else, and their results would be late. */
-const MOST_SIDE_BY_SIDE = 64;
-/** Share of the training before which no rung is: the running statistics of batch-norms, for one, still say nothing of the student. */
-const EARLIEST_RUNG = 1 / 27;
 
 export interface Candidate {
   readonly spec: NetworkSpec;
@@ -128,28 +123,9 @@ export class CandidateTrainer {
    */
   async judge(candidates: readonly Candidate[], options: JudgeOptions = {}): Promise<CandidateOutcome[]> {
     const outcomes: CandidateOutcome[] = [];
-    for (const cohort of this.#cohorts(candidates)) outcomes.push(...(await this.#judgeCohort(cohort, outcomes.length, options)));
+    for (const cohort of cohortsOf(candidates, this.settings, this.gpu.alignment))
+      outcomes.push(...(await this.#judgeCohort(cohort, outcomes.length, options)));
     return outcomes;
-  }
-
-  /** Consecutive candidates, as many at a time as the settings say. */
-  #cohorts(candidates: readonly Candidate[]): Candidate[][] {
-    const { cohort: size, sideBySide = MOST_SIDE_BY_SIDE, memoryBytes = Infinity, batch } = this.settings;
-    const most = size === 'auto' ? Math.min(sideBySide, MOST_SIDE_BY_SIDE) : size;
-    const cohorts: Candidate[][] = [];
-    let taken = 0;
-    for (const candidate of candidates) {
-      const bytes = size === 'auto' ? bytesOf(candidate.spec, batch, this.settings, this.gpu.alignment) : 0;
-      const current = cohorts.at(-1);
-      if (current === undefined || current.length >= most || taken + bytes > memoryBytes) {
-        cohorts.push([candidate]);
-        taken = bytes;
-      } else {
-        current.push(candidate);
-        taken += bytes;
-      }
-    }
-    return cohorts;
   }
 
   /** Where the cohort as a whole does not fit, each of its members is judged alone: only one that does not fit by itself fails. */
@@ -274,27 +250,6 @@ export function startingWeights({ spec, hash }: Candidate, settings: Pick<Candid
 /** `count` of `indices`, evenly spread: of images sorted by class as many of each. */
 function spreadOver(indices: Uint32Array, count: number): Uint32Array {
   return Uint32Array.from({ length: count }, (_, i) => indices[Math.floor((i * indices.length) / count)]!);
-}
-
-/** 0 for what no plan computes: it takes no memory. */
-function bytesOf(spec: NetworkSpec, batch: number, settings: CandidateSettings, alignment: number): number {
-  try {
-    return trainingBytes(spec, batch, settings, alignment);
-  } catch (error) {
-    if (error instanceof SpecError) return 0;
-    throw error;
-  }
-}
-
-/** Steps of the rungs that leave one of `students`, in rising order; where the first would be too early, more are left. */
-export function rungSteps(students: number, halving: number, totalSteps: number): number[] {
-  if (halving <= 1) return [];
-  const steps: number[] = [];
-  for (let left = students, part = halving; left > 1; left = Math.ceil(left / halving), part *= halving) {
-    const step = Math.round(totalSteps / part);
-    if (step >= 1 && step < totalSteps && part <= 1 / EARLIEST_RUNG) steps.unshift(step);
-  }
-  return [...new Set(steps)];
 }
 
 /**
