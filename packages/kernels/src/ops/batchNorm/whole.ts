@@ -1,5 +1,5 @@
 // Batch-norm of a small map, on a software adapter: one launch in place of three, as each costs more than the work.
-import { f32, padded, type Dispatch, type Variant } from '../op.js';
+import { f32, LEAST_STORAGE_BUFFERS, padded, type Dispatch, type Variant } from '../op.js';
 import type { BatchNormShape } from './index.js';
 import { LANES, type Slicing } from './slicing.js';
 
@@ -19,8 +19,8 @@ const MOST_WHOLE_VECTORS = 8192;
 /** All of a pass in one launch. */
 const whole = (file: URL, bind: readonly string[], last: (shape: BatchNormShape) => Dispatch['uniforms']): Variant<BatchNormShape> => ({
   name: 'whole',
-  usable: ({ rows, channels, residual }, { kind }) =>
-    kind === 'cpu' && residual !== true && (rows * padded(channels)) / 4 <= MOST_WHOLE_VECTORS,
+  usable: ({ rows, channels, residual }, { kind, storageBuffers = LEAST_STORAGE_BUFFERS }) =>
+    kind === 'cpu' && bind.length <= storageBuffers && residual !== true && (rows * padded(channels)) / 4 <= MOST_WHOLE_VECTORS,
   dispatches(shape) {
     const { vectors, blockVectors, blocks, rowLanes } = wholeSlicing(shape);
     const uniforms = [shape.rows, vectors, blockVectors, rowLanes, shape.relu === true ? 1 : 0, ...last(shape)];
