@@ -3,13 +3,14 @@ import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { DeviceLostError, DeviceMemoryError, DeviceUseError, openDevice, type Gpu } from '@n2n/kernels';
 import { parseSpec, specHash, zooSpec, type NetworkSpec } from '../network/index.js';
 import { patterns } from '../testing/patterns.js';
-import { CandidateTrainer, type Candidate, type CandidateOutcome, type CandidateSettings } from './candidates.js';
+import { CandidateTrainer, type Candidate, type CandidateSettings } from './candidates.js';
 import { Parameters } from '../plan/parameters.js';
 import { trainingBytes, TrainingPlan } from '../plan/plan.js';
 import { evaluate, evaluationFeed } from './evaluate.js';
 import { Feed } from './feed.js';
 import { DeviceImages } from './images.js';
 import { initialWeights } from './initial.js';
+import type { CandidateOutcome } from './outcome.js';
 import { defaultSgd } from './schedule.js';
 
 const gpu = await openDevice();
@@ -240,6 +241,37 @@ describe('successive halving', () => {
     for (const { rungs } of outcomes) expect(rungs.map(({ accuracy }) => accuracy * 5)).toEqual([expect.toSatisfy(Number.isInteger)]);
     const [alone] = await judge([half], { cohort: 1 });
     expect(outcomes[1]).toMatchObject(alone!);
+  });
+
+  it('comes to the same outcomes where the memory does not hold the cohort', async () => {
+    const trainer = await CandidateTrainer.create(gpu, images, indices, { ...settings, cohort: 4, halving: 2, epochs: 3 });
+    const done: number[] = [];
+    const outcomes = async (): Promise<unknown[]> => {
+      const judged = await trainer.judge(cohort, {
+        score: ({ hash }) => [3, 1, 4, 2][cohort.findIndex((other) => other.hash === hash)]!,
+        onProgress: (first, count, { samples, totalSamples }) => done.push(first + (count * samples) / totalSamples),
+      });
+      return judged.map((outcome) => ({ ...outcome, seconds: 0 }));
+    };
+    const together = await outcomes();
+    expect(together.map((outcome) => (outcome as CandidateOutcome).steps)).toEqual([3, 2, 6, 2]);
+    limitMemory((await peakOf(outcomes)) - 1);
+    done.length = 0;
+    expect(await outcomes()).toEqual(together);
+    expect(vi.mocked(gpu.allocate).mock.settledResults.filter(({ type }) => type === 'rejected')).toHaveLength(1);
+    // The progress goes back once: where the memory ran out, at the first rung.
+    expect(done.filter((value, i) => i > 0 && value < done[i - 1]!)).toHaveLength(1);
+    expect(done.at(-1)).toBe(4);
+    await trainer.destroy();
+  });
+
+  it('compares the others where the plan refuses one', async () => {
+    const trainer = await CandidateTrainer.create(gpu, images, indices, { ...settings, cohort: 4, halving: 2 });
+    const outcomes = await trainer.judge([half, refused, wide(8), wide(4)], { score: ({ hash }) => (hash === half.hash ? 1 : 0) });
+    await trainer.destroy();
+    expect(outcomes[1]).toMatchObject({ ...(noOutcome(refused, /flattened/) as object), steps: 0, rungs: [] });
+    expect(outcomes.map(({ rungs }) => rungs.map(({ steps }) => steps))).toEqual([[1, 2], [], [1, 2], [1]]);
+    expect(outcomes.map(({ steps }) => steps)).toEqual([4, 0, 2, 1]);
   });
 
   it("measures a rung by its images' own statistics, which leaves the running ones alone", async () => {

@@ -38,6 +38,20 @@ function bytesOf(spec: NetworkSpec, batch: number, settings: CandidateSettings, 
   }
 }
 
+/** Successive halving of a cohort. */
+export interface Halving {
+  /** Steps after which the students are compared, in rising order. */
+  readonly rungs: readonly number[];
+  /** All but the best 1 / part stop at a rung. */
+  readonly part: number;
+}
+
+/** Who of `training` goes on at a rung: those of the highest scores, of equals the first. */
+export function goOn(training: readonly number[], scoreOf: (member: number) => number, { part }: Halving): number[] {
+  const ranked = training.toSorted((a, b) => scoreOf(b) - scoreOf(a) || a - b);
+  return ranked.slice(0, Math.ceil(training.length / part));
+}
+
 /** Steps of the rungs that leave one of `students`, in rising order; where the first would be too early, more are left. */
 export function rungSteps(students: number, halving: number, totalSteps: number): number[] {
   if (halving <= 1) return [];

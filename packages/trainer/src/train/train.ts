@@ -27,7 +27,7 @@ export interface TrainingOptions {
   readonly lossScaling?: Partial<LossScaling>;
   /** Steps of the whole training after which `onRung` says who goes on; rising, below the last step. */
   readonly rungs?: readonly number[];
-  /** Given the steps done and the networks (by position) still in training, returns those that go on, at least one. */
+  /** Given the steps done and the networks (by position) still in training, returns those that go on; with none the training ends. */
   readonly onRung?: (steps: number, training: readonly number[]) => Promise<readonly number[]>;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: TrainingProgress) => void;
@@ -147,9 +147,9 @@ class SideBySide {
         await this.#segment(order, epoch, from, to);
         if (to === this.steps) await this.#closeEpoch(epoch);
         if (cuts.includes(to) && onRung !== undefined) await this.#rung(first + to, onRung);
+        if (this.#active().every(({ error }) => error !== undefined)) return;
         from = to;
       }
-      if (this.#active().every(({ error }) => error !== undefined)) return;
     }
   }
 
