@@ -14,6 +14,7 @@ export {
   type Metric,
   type Verdict,
 } from './constraints.js';
+export type { SearchEvent, SearchInput, SearchResult } from './contract.js';
 export { sampleStudents, uniformStudent, type SampleOptions } from './controls.js';
 export { ConfigurationError } from './errors.js';
 export type { Candidate, Evaluate, Outcome } from './evaluate.js';
@@ -26,7 +27,7 @@ export { searchDefaults, type SearchOptions } from './options.js';
 export { regret, spearman } from './ranking.js';
 export { baselineKinds, type BaselineKind } from './reinforce.js';
 export { unconstrainedReward } from './reward.js';
-export { runSearch, type SearchEvent, type SearchInput, type SearchResult } from './search.js';
+export { runSearch } from './search.js';
 export { SnapshotError } from './packed.js';
 export { paretoFront, type ParetoFront } from './pareto.js';
 export type { SavedPolicy } from './policies/saved.js';

@@ -4,7 +4,8 @@ import { parseConstraint } from './constraints.js';
 import type { Candidate, Evaluate, Outcome } from './evaluate.js';
 import { decodeJournal, encodeRecord, eventText, Journal } from './journal.js';
 import type { UpdateEvent } from './ledger.js';
-import { runSearch, type SearchEvent, type SearchInput } from './search.js';
+import type { SearchEvent, SearchInput } from './contract.js';
+import { runSearch } from './search.js';
 import { decodeSnapshot, encodeSnapshot, type SnapshotStore } from './snapshot.js';
 
 const mnist = { channels: 1, height: 28, width: 28, classes: 10 };

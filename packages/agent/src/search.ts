@@ -3,21 +3,14 @@
 import { specHash, type NetworkSpec } from '@n2n/trainer/network';
 import type { Problem } from './actions/problem.js';
 import { limitsFor, violation, withMargin, type Limit } from './constraints.js';
+import type { SearchInput, SearchResult } from './contract.js';
 import { Critic } from './critic.js';
 import { DEGENERATE_REWARD, judge } from './degenerate.js';
 import { ConfigurationError } from './errors.js';
-import { checkOutcomes, type Candidate, type Evaluate } from './evaluate.js';
+import { checkOutcomes, type Candidate } from './evaluate.js';
 import type { Journal } from './journal.js';
-import {
-  Ledger,
-  type FinishedStudent,
-  type OutcomeEvent,
-  type SearchCounts,
-  type SearchRecord,
-  type StartEvent,
-  type UpdateEvent,
-} from './ledger.js';
-import { architectureMeasures, type LatencyMeasures, type Measures } from './measures.js';
+import { Ledger, type OutcomeEvent, type SearchRecord, type StartEvent } from './ledger.js';
+import { architectureMeasures, type Measures } from './measures.js';
 import { Adam } from './nn/adam.js';
 import { resolveOptions, type SearchOptions } from './options.js';
 import { choices, type Policy } from './policies/policy.js';
@@ -25,57 +18,9 @@ import { loadPolicy, savePolicy, type SavedPolicy } from './policies/saved.js';
 import { keyedRandom, type KeyedRandom } from './random.js';
 import { reinforce, sampleRollouts, type BaselineState } from './reinforce.js';
 import { leniency, reward } from './reward.js';
-import type { SearchState, SnapshotStore } from './snapshot.js';
+import type { SearchState } from './snapshot.js';
 import { stages, type StageName } from './stages.js';
 import { freshPolicy, latencies, startOf } from './start.js';
-
-/** What a search reports while it runs. Replayed parts of a resumed search are reported as well. */
-export type SearchEvent =
-  | { readonly type: 'stage'; readonly stage: StageName; readonly base: NetworkSpec; readonly choices: number; readonly updates: number }
-  /** Students of an update are about to be trained. */
-  | { readonly type: 'training'; readonly stage: StageName; readonly update: number; readonly candidates: number }
-  | {
-      readonly type: 'update';
-      readonly stage: StageName;
-      readonly update: number;
-      readonly updates: number;
-      readonly meanReward: number;
-      readonly bestReward: number;
-      readonly best: FinishedStudent | undefined;
-      readonly counts: SearchCounts;
-      readonly replayed: boolean;
-    };
-
-export interface SearchInput extends Partial<SearchOptions> {
-  /**
-   * `accuracy`: fraction of the validation split that students are judged on, above 0. `measureLatency` is called once, when
-   * a new search has a constraint on latency; the journal keeps what it gave.
-   */
-  readonly teacher: { readonly spec: NetworkSpec; readonly accuracy: number; readonly measureLatency?: () => Promise<LatencyMeasures> };
-  readonly evaluate: Evaluate;
-  /** What the policies of the stages start from, in place of fresh weights; a stage without one starts fresh. */
-  readonly policies?: readonly SavedPolicy[];
-  /** Where every event is written; one that holds records already is continued. */
-  readonly journal: Journal;
-  /** Where the state after each update is kept; without one a resumed search replays its whole journal. */
-  readonly snapshot?: SnapshotStore;
-  readonly onEvent?: (event: SearchEvent) => void;
-  /** Stops the search between two updates by throwing the signal's reason. */
-  readonly signal?: AbortSignal;
-}
-
-export interface SearchResult {
-  /** The best student, or the nearest miss when none meets the constraints; undefined when no student was trained. */
-  readonly best: FinishedStudent | undefined;
-  /** Whether `best` meets every constraint. */
-  readonly feasible: boolean;
-  /** Every trained student, in the order of training. */
-  readonly finished: readonly FinishedStudent[];
-  /** The same, best first. */
-  readonly ranked: readonly FinishedStudent[];
-  readonly history: readonly UpdateEvent[];
-  readonly counts: SearchCounts;
-}
 
 /**
  * Runs or resumes a search. Equal options, teacher and outcomes give an equal journal (times aside) and an equal result, also

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { specHash } from '@n2n/trainer/network';
 import { latenciesNeeded } from './constraints.js';
+import type { SearchInput } from './contract.js';
 import { ConfigurationError } from './errors.js';
 import { JournalError } from './journal.js';
 import type { SearchRecord, StartEvent } from './ledger.js';
@@ -11,7 +12,6 @@ import { toBytes } from './packed.js';
 import type { Policy } from './policies/policy.js';
 import { loadPolicy, type SavedPolicy } from './policies/saved.js';
 import { keyedRandom } from './random.js';
-import type { SearchInput } from './search.js';
 import { stages, type StageName } from './stages.js';
 
 /** Of the journal's events; a journal of another one is refused. */

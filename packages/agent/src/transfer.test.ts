@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import type { Evaluate } from './evaluate.js';
 import { Journal } from './journal.js';
 import type { SavedPolicy } from './policies/saved.js';
-import { runSearch, type SearchInput, type SearchResult } from './search.js';
+import type { SearchInput, SearchResult } from './contract.js';
+import { runSearch } from './search.js';
 import { decodePolicies, encodePolicies, encodeSnapshot, policiesIn, type SearchState } from './snapshot.js';
 
 /** A chain of convolutions of 60 filters with ReLUs between them. */

@@ -18,9 +18,7 @@ import { BENCH, COMPRESS, QUICKSTART } from '../budgets.js';
 import { defineCommand } from '../command.js';
 import type { Context } from '../context.js';
 import { UsageError } from '../errors.js';
-import { adapterName, adapterRecord } from '../output/adapter.js';
-import { count, duration, times } from '../output/format.js';
-import { table } from '../output/table.js';
+import { adapterRecord } from '../output/adapter.js';
 import { integer, text } from '../settings/kinds.js';
 import { withDefault, type Resolved } from '../settings/setting.js';
 import { adapter, batch, epochs, search, seed, validation } from '../settings/settings.js';
@@ -35,8 +33,9 @@ import {
   type SearchEngineName,
   type SearchWork,
 } from '../workflow/search-engines.js';
-import { ratiosOf, runRounds, type Rounds } from '../workflow/search-rounds.js';
+import { ratiosOf, runRounds } from '../workflow/search-rounds.js';
 import { choose, divide } from '../workflow/split.js';
+import { searchReport, type SearchMeasurement } from './bench-search-report.js';
 
 const settings = {
   students: integer({ flags: '--students <n>', about: 'students drawn at random from the space of the search' }, 1, 32, 10_000),
@@ -115,7 +114,7 @@ export const benchSearchCommand = defineCommand({
       ...rest,
       unavailable,
     };
-    context.output.result(document, () => readable(document));
+    context.output.result(document, () => searchReport(document));
     const done = results[0]?.candidates ?? 0;
     if (done < students.length) context.output.note(`--time-limit ${values.timeLimit} left out ${students.length - done} students`);
     if (measured.identicalBits === false) {
@@ -210,19 +209,13 @@ async function withWork<T>(
   }
 }
 
-interface Measured extends Omit<Rounds, 'failed'> {
-  /** Of the table of the teacher's logits, paid once for a whole search and in no engine's time. */
-  readonly logitsSeconds: number;
-  readonly unavailable: Rounds['failed'];
-}
-
 async function measure(
   context: Context,
   values: Values,
   names: readonly SearchEngineName[],
   { work, logitsSeconds }: { readonly work: SearchWork; readonly logitsSeconds: number },
   students: readonly Candidate[],
-): Promise<Measured> {
+): Promise<SearchMeasurement> {
   const engines = new Map<SearchEngineName, SearchEngine>();
   const unavailable: { engine: SearchEngineName; reason: string }[] = [];
   try {
@@ -261,47 +254,5 @@ function checkSameWork(loss: number, expected: number): void {
   throw new EngineError(
     `after ${CHECK_STEPS} steps its validation loss is ${loss.toPrecision(5)} where n2n's is ${expected.toPrecision(5)}: not the same work`,
     false,
-  );
-}
-
-interface SearchDocument extends Omit<Measured, 'results'> {
-  readonly adapter: ReturnType<typeof adapterRecord>;
-  readonly teacher: { readonly name: string; readonly params: number };
-  readonly training: { readonly steps: number; readonly batch: number };
-  readonly results: readonly {
-    readonly engine: SearchEngineName;
-    readonly candidatesPerHour: number;
-    readonly seconds: number;
-    readonly candidates: number;
-  }[];
-}
-
-/** What each way does. */
-const ABOUT: Readonly<Record<SearchEngineName, string>> = {
-  n2n: 'cohorts, cached logits',
-  'n2n-halving': 'the same, the worse stop early',
-  'one-at-a-time-cached': 'alone, cached logits',
-  'one-at-a-time': 'alone, the teacher on every batch',
-  'torch-2': 'PyTorch, two threads, cached logits',
-};
-
-function readable({ adapter: found, teacher, training, results, identicalBits, logitsSeconds, unavailable }: SearchDocument): string {
-  const [own] = results;
-  const right = ['students', 'time', 'an hour', 'n2n is'].map((title) => ({ title, align: 'right' as const }));
-  const rows = results.map(({ engine, candidates, seconds, candidatesPerHour }) => [
-    engine,
-    count(candidates),
-    duration(seconds),
-    count(candidatesPerHour),
-    engine === 'n2n' ? '' : times(own!.candidatesPerHour / candidatesPerHour),
-    ABOUT[engine],
-  ]);
-  const missing = unavailable.map(({ engine, reason }) => [engine, '-', '-', '-', '-', reason]);
-  const bits = identicalBits === null ? 'not compared' : identicalBits ? 'identical bits' : 'DIFFERENT BITS';
-  return (
-    `${adapterName(found)}\n` +
-    `students of ${teacher.name} (${count(teacher.params)} parameters), ${count(training.steps)} steps of ${training.batch} images each\n\n` +
-    `${table([{ title: 'way' }, ...right, { title: '' }], [...rows, ...missing])}\n` +
-    `students of a cohort and alone: ${bits}\nthe teacher's logits, once: ${duration(logitsSeconds)}\n`
   );
 }

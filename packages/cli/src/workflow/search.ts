@@ -193,41 +193,25 @@ export function candidateSettings(
   configuration: CandidateOptions,
   { model, augmentation }: Pick<Material, 'model' | 'augmentation'>,
 ): CandidateSettings {
-  const {
-    learningRate,
-    weightDecay,
-    schedule,
-    warmup,
-    epochs,
-    batch,
-    views,
-    seed,
-    precision,
-    cohort,
-    rollouts,
-    memory,
-    halving,
-    rungImages = 0,
-    init,
-  } = configuration;
+  const { learningRate, weightDecay, rollouts, memory, rungImages = 0 } = configuration;
   return {
     objective: { mse: { weight: 1 } },
     optimiser: { ...paperAdam, learningRate, weightDecay },
-    schedule: scheduleOf(schedule, warmup),
-    epochs,
-    batch,
-    views,
-    seed,
-    precision,
-    cohort,
+    schedule: scheduleOf(configuration.schedule, configuration.warmup),
+    epochs: configuration.epochs,
+    batch: configuration.batch,
+    views: configuration.views,
+    seed: configuration.seed,
+    precision: configuration.precision,
+    cohort: configuration.cohort,
+    halving: configuration.halving,
     // What halving spends on a student depends on how many are judged together: those of an update.
     ...(rollouts === undefined ? {} : { sideBySide: rollouts }),
     ...(memory === undefined ? {} : { memoryBytes: memory * 2 ** 20 }),
-    halving,
     ...(rungImages === 0 ? {} : { rungImages }),
     preprocessing: model.preprocessing,
     ...(augmentation === undefined ? {} : { augmentation }),
-    ...(init === 'inherit' ? { inheritance: new Inheritance(model) } : {}),
+    ...(configuration.init === 'inherit' ? { inheritance: new Inheritance(model) } : {}),
   };
 }
 

@@ -22,6 +22,7 @@ describe('openDevice', () => {
     expect(gpu.adapter.description + gpu.adapter.device).not.toBe('');
     expect(gpu.traits.kind).toBe(gpu.adapter.software ? 'cpu' : 'gpu');
     expect(gpu.traits.maxWorkgroups).toBeGreaterThanOrEqual(65_535);
+    expect(gpu.traits.storageBuffers).toBe(gpu.limits.maxStorageBuffersPerShaderStage);
     expect(gpu.limits.maxBufferSize).toBeGreaterThan(268_435_456); // WebGPU's default
     expect(gpu.alignment % 16).toBe(0);
   });

@@ -142,6 +142,7 @@ export class Gpu {
       kind: software ? 'cpu' : 'gpu',
       matrixUnits: hasMatrixUnits(device, info),
       maxWorkgroups: device.limits.maxComputeWorkgroupsPerDimension,
+      storageBuffers: device.limits.maxStorageBuffersPerShaderStage,
     };
     this.pipelines = new PipelineCache(device, this.statistics, () => this.check());
     device.addEventListener('uncapturederror', (event) => {

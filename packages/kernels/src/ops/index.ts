@@ -12,6 +12,7 @@ import { multiply } from './multiply/index.js';
 import { padChannels } from './padChannels/index.js';
 import { sigmoid } from './sigmoid/index.js';
 import { conv2d } from './conv2d/index.js';
+import { conv2dNorm } from './conv2dNorm/index.js';
 import { linear } from './linear/index.js';
 import { softmaxCrossEntropy } from './softmaxCrossEntropy/index.js';
 import { logitMse } from './logitMse/index.js';
@@ -29,6 +30,7 @@ import type { Op } from './op.js';
 export const allOps: readonly Op<unknown>[] = [
   add,
   conv2d,
+  conv2dNorm,
   linear,
   softmaxCrossEntropy,
   logitMse,
@@ -55,6 +57,7 @@ export const allOps: readonly Op<unknown>[] = [
 
 export { add };
 export * from './conv2d/index.js';
+export { conv2dNorm, fusesNorm, type Conv2dNormShape } from './conv2dNorm/index.js';
 export * from './linear/index.js';
 export * from './softmaxCrossEntropy/index.js';
 export * from './logitMse/index.js';

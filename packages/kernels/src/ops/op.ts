@@ -17,7 +17,12 @@ export interface DeviceTraits {
   readonly kind: 'cpu' | 'gpu';
   /** Largest number of workgroups in one dimension. */
   readonly maxWorkgroups: number;
+  /** Storage buffers that a kernel may bind; LEAST_STORAGE_BUFFERS, which a kernel that does not ask keeps to, unless told. */
+  readonly storageBuffers?: number;
 }
+
+/** Storage buffers that a kernel may bind on every adapter: the least that WebGPU allows. */
+export const LEAST_STORAGE_BUFFERS = 8;
 
 /** Named host tensors as the float64 references see them; integers are held exactly. */
 export type Tensors = Record<string, Float64Array>;

@@ -55,6 +55,19 @@ describe('adam', () => {
     );
   });
 
+  it('adam moves by the learning rate at each step that loss scaling does not skip', () => {
+    const parameters = Float64Array.from(start);
+    const zeros = (): Float64Array => new Float64Array(shape.size);
+    const tensors = { parameters, gradients: Float64Array.from(gradient), schedule, firstMoment: zeros(), secondMoment: zeros() };
+    let skipped = 0;
+    for (const [t, skips] of [true, true, false, false, true, false].entries()) {
+      const state = { clock: Float64Array.of(t, 0, 0, 0), scaling: Float64Array.of(1, skips ? 0 : 1, 0, skipped) };
+      adam.passes['step']!.reference({ ...shape, scaled: true }, { ...tensors, ...state });
+      if (skips) skipped += 1;
+      parameters.forEach((p, i) => expect(p).toBeCloseTo(start[i]! - 0.125 * (t + 1 - skipped) * Math.sign(gradient[i]!), 5));
+    }
+  });
+
   it('adamw decays the parameter, adam with L2 follows the sign of parameter and gradient', () => {
     const decoupled = trajectory(adam.passes['step']!.reference, { ...shape, weightDecay: 0.5, decoupled: true }, schedule);
     decoupled.forEach((parameters, t) => expect(parameters[3]).toBeCloseTo(0.25 * (1 - 0.125 * 0.5) ** (t + 1), 12));

@@ -31,27 +31,30 @@ export const clockTensor: TensorDeclaration<{ readonly steps: number }> = {
   fill: ({ steps }, random) => [random.integer(steps + 2), 0, 0, 0],
 };
 
-/** Four words a step: [learning rate, 1 / (1 - beta1^t), 1 / (1 - beta2^t), 0], t = step + 1; SGD reads the first only. */
+/**
+ * Four words a step: [learning rate, 1 / (1 - beta1^t), 1 / (1 - beta2^t), skipped], where t counts the steps of Adam, this one with them
+ * if none is skipped from the schedule's first on, and skipped those of loss scaling before. SGD reads the first word only.
+ */
 export const scheduleTensor: TensorDeclaration<OptimiserShape> = {
   name: 'schedule',
   role: 'in',
   type: 'f32',
   words: ({ steps }) => steps * 4,
   fill: ({ steps }, random) =>
-    Array.from({ length: steps }, () => [0.01 + random.uniform(), 1 + 9 * random.uniform(), 1 + 99 * random.uniform(), 0]).flat(),
+    Array.from({ length: steps }, () => [0.01 + random.uniform(), 1 + 9 * random.uniform(), 1 + 99 * random.uniform(), 2]).flat(),
 };
 
 /** Words of the state of loss scaling: scale, unscale (1 / scale, or 0 where the step is to be skipped), good steps, skipped steps. */
 export const SCALING_WORDS = 4;
 
-/** The state of loss scaling; of samples with an odd schedule the step is skipped. */
+/** The state of loss scaling, one step skipped since the schedule's first; of samples with an odd schedule this one is skipped as well. */
 export const scalingTensor: TensorDeclaration<OptimiserShape> = {
   name: 'scaling',
   role: 'in',
   type: 'f32',
   words: () => SCALING_WORDS,
   optional: ({ scaled }) => scaled !== true,
-  fill: ({ steps }) => [1024, steps % 2 === 0 ? 2 ** -10 : 0, 3, 1],
+  fill: ({ steps }) => [1024, steps % 2 === 0 ? 2 ** -10 : 0, 3, 3],
 };
 
 /** What stands for `scaling` in a binding: without loss scaling another buffer, which is not read. */
@@ -60,9 +63,13 @@ export const scalingBinding = ({ scaled }: OptimiserShape): string => (scaled ==
 /** What gradients are multiplied by; 0 where the step is to be skipped. */
 export const unscaleOf = ({ scaled }: OptimiserShape, { scaling }: Tensors): number => (scaled === true ? scaling![1]! : 1);
 
-/** The schedule entry that a step uses. */
-export const scheduleAt = (schedule: Float64Array, clock: Float64Array, steps: number): Float64Array => {
-  const at = Math.min(clock[0]!, steps - 1) * 4;
+/** Steps that loss scaling skipped since the schedule's first. */
+export const skippedOf = ({ scaled }: OptimiserShape, { scaling, schedule }: Tensors): number =>
+  scaled === true ? Math.max(0, scaling![3]! - schedule![3]!) : 0;
+
+/** The schedule entry that a step uses, or the one `before` it by so many. */
+export const scheduleAt = (schedule: Float64Array, clock: Float64Array, steps: number, before = 0): Float64Array => {
+  const at = Math.max(0, Math.min(clock[0]!, steps - 1) - before) * 4;
   return schedule.subarray(at, at + 4);
 };
 

@@ -1,10 +1,8 @@
 // A power cut loses what was not flushed: in which order a fetched data set is put on the disk, named, and its download removed.
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { FileServer } from '../testing/file-server.js';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { openFetchSetup } from '../testing/file-server.js';
 import { fetchDataset } from './fetch.js';
 import { PUBLISHED_DATASETS } from './published.js';
 
@@ -32,18 +30,9 @@ vi.mock(import('node:fs/promises'), async (importOriginal) => {
   return { ...original, open, rename, rm: remove };
 });
 
-let folder: string;
-let server: FileServer;
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'n2n-fetch-'));
-  server = await FileServer.start();
-});
-afterEach(async () => {
-  await server.stop();
-  await rm(folder, { recursive: true, force: true });
-});
-
 it('flushes files that are published as they are, and the folders they lie in, before the download is removed', async () => {
+  const { folder, server, close } = await openFetchSetup();
+  onTestFinished(close);
   const images = Uint8Array.of(0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2, 3, 4);
   const labels = Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 3, 9);
   const files = PUBLISHED_DATASETS['fashion-mnist'].files.map(({ name }) => {

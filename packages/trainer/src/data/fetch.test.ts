@@ -1,28 +1,25 @@
 // Fetching against a server of this process: what is resumed, what is refused, and that nothing half-written gets the name.
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { tarOf } from '../testing/data.js';
-import { FileServer } from '../testing/file-server.js';
+import { openFetchSetup, type FetchSetup, type FileServer } from '../testing/file-server.js';
 import { DataError } from './dataset.js';
 import { download } from './download.js';
 import { fetchDataset, fetchedBytes } from './fetch.js';
 import { openDataset } from './open.js';
 import { PUBLISHED_DATASETS, type PublishedDataset, type PublishedFile } from './published.js';
 
+let setup: FetchSetup;
 let folder: string;
 let server: FileServer;
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'n2n-fetch-'));
-  server = await FileServer.start();
+  setup = await openFetchSetup();
+  ({ folder, server } = setup);
 });
-afterEach(async () => {
-  await server.stop();
-  await rm(folder, { recursive: true, force: true });
-});
+afterEach(() => setup.close());
 
 const content = Uint8Array.from({ length: 300_000 }, (_, i) => (i * 31 + (i >> 8)) & 255);
 const md5 = (bytes: Uint8Array): string => createHash('md5').update(bytes).digest('hex');

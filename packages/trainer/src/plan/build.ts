@@ -1,6 +1,7 @@
 // From a NetworkSpec to calls: the forward pass, and the backward pass from the gradient of the logits.
-import { padded } from '@n2n/kernels';
+import { padded, type Conv2dNormShape } from '@n2n/kernels';
 import { analyse, INPUT_ID, nodeTypeOf, SpecError, type NetworkSpec, type NodeSpec } from '../network/index.js';
+import { convNormShape } from './convolution.js';
 import { fusedUnits, type Unit } from './fuse.js';
 import type { Activation, CallList, External, Place } from './graph.js';
 import type { Lowering, NodeContext } from './context.js';
@@ -17,6 +18,8 @@ export interface BuildOptions {
   readonly batchStatistics?: boolean;
   /** Ids of convolutions whose whole output is wanted. */
   readonly whole?: readonly string[];
+  /** In evaluation by running statistics: whether a convolution's kernel takes along what follows it. */
+  readonly fusesNorm?: (shape: Conv2dNormShape) => boolean;
 }
 
 /** A batch's input images, [batch, H, W, C4]: written by the feed, read by the plan. */
@@ -42,7 +45,11 @@ export function buildForward(calls: CallList, spec: NetworkSpec, options: BuildO
   const lowered: Lowered[] = [];
   /** Ids whose gradient somebody needs: those with a trained parameter at or before them. */
   const wanted = new Set<string>();
-  for (const unit of fusedUnits(spec, options.whole)) {
+  const inOneKernel = (nodes: readonly NodeSpec[]): boolean => {
+    const map = byId.get(nodes[0]!.inputs[0]!)?.outputShape ?? inputShape;
+    return map.kind === 'map' && options.fusesNorm?.(convNormShape(nodes, options.batch, map)) === true;
+  };
+  for (const unit of fusedUnits(spec, options.whole, inOneKernel)) {
     const { nodes, lead: node, inputs } = unit;
     const tail = nodes.at(-1)!;
     const lowering = lowerings[node.type];
@@ -52,6 +59,7 @@ export function buildForward(calls: CallList, spec: NetworkSpec, options: BuildO
       calls,
       node,
       fused: nodes.filter((one) => one !== node),
+      inOneKernel: unit.inOneKernel === true,
       label: nodes.map(({ id }) => id).join('+'),
       index: spec.nodes.indexOf(node),
       batch: options.batch,

@@ -9,6 +9,8 @@ export interface NodeContext {
   readonly node: NodeSpec;
   /** Nodes around it that its passes compute too (see fuse.ts). */
   readonly fused: readonly NodeSpec[];
+  /** Whether one kernel computes all of them, in evaluation. */
+  readonly inOneKernel: boolean;
   /** What its calls are called: the ids of all these nodes. */
   readonly label: string;
   readonly batch: number;
@@ -43,7 +45,7 @@ export interface Lowering {
   backward(context: NodeContext, dy: Place, dyOther?: Place): readonly (Place | undefined)[];
 }
 
-export const parameter = ({ node }: NodeContext, name: string): External => ({
+export const parameter = ({ node }: Pick<NodeContext, 'node'>, name: string): External => ({
   kind: 'external',
   arena: 'parameters',
   name: `${node.id}.${name}`,
@@ -53,7 +55,11 @@ export const gradient = ({ node }: NodeContext, name: string): External => ({
   arena: 'gradients',
   name: `${node.id}.${name}`,
 });
-export const state = ({ node }: NodeContext, name: string): External => ({ kind: 'external', arena: 'state', name: `${node.id}.${name}` });
+export const state = ({ node }: Pick<NodeContext, 'node'>, name: string): External => ({
+  kind: 'external',
+  arena: 'state',
+  name: `${node.id}.${name}`,
+});
 
 export const output = (context: NodeContext): Activation =>
   context.calls.activation(context.batch * sampleWords(context.outputLayout), context.node.id);

@@ -1,9 +1,9 @@
 // Which nodes are fused, and that a fused network computes what the same network computes node by node.
 import { afterAll, describe, expect, it } from 'vitest';
 import { openDevice } from '@n2n/kernels';
-import { parseSpec, zooSpec, type NetworkSpec } from '../network/index.js';
+import { parseSpec, zooSpec, type NetworkSpec, type NodeSpec } from '../network/index.js';
 import { patterns } from '../testing/patterns.js';
-import { evaluate, evaluationFeed } from '../train/evaluate.js';
+import { evaluate, evaluationFeed, plainOrder } from '../train/evaluate.js';
 import { Feed } from '../train/feed.js';
 import { DeviceImages } from '../train/images.js';
 import { initialWeights } from '../train/initial.js';
@@ -11,6 +11,7 @@ import { defaultSgd } from '../train/schedule.js';
 import { train } from '../train/train.js';
 import { fusedUnits } from './fuse.js';
 import { Parameters } from './parameters.js';
+import { EvaluationPlan } from './plan.js';
 
 type Nodes = { id: string; type: string; inputs: string[]; attributes?: Record<string, unknown> }[];
 
@@ -89,6 +90,20 @@ describe('fusedUnits', () => {
     expect(groups(spec([...stem, conv('d', 'c'), conv('e', 'c'), node('s', 'add', 'n', 'd', 'e')]))).toEqual(['n']);
     expect(groups(spec([...stem, node('s', 'add', 'n', 'c'), node('r', 'relu', 's')]))).toEqual(['n']);
     expect(groups(spec([...stem, node('o', 'dropout', 'c'), node('s', 'add', 'n', 'o')]))).toEqual(['n']);
+  });
+
+  it('in evaluation takes what follows a convolution, where one kernel computes it', () => {
+    const evaluated = (nodes: Nodes, inOneKernel: (nodes: readonly NodeSpec[]) => boolean = () => true): string[] =>
+      fusedUnits(spec(nodes), [], inOneKernel).map((unit) => unit.nodes.map(({ id }) => id).join('+'));
+    const nodes = [...stem, node('r', 'relu', 'n'), pool('p', 'r'), node('q', 'relu', 'p')];
+    expect(evaluated(nodes)).toEqual(['c+n+r+p+q', 'gap', 'fc']);
+    expect(evaluated(nodes, () => false)).toEqual(['c', 'n+r+p+q', 'gap', 'fc']);
+    expect(evaluated([conv('c', 'input'), node('r', 'relu', 'c'), pool('p', 'r')])).toEqual(['c+r+p', 'gap', 'fc']);
+    expect(evaluated([...stem, pool('p', 'n', { kernel: 3, stride: 2 })])).toEqual(['c+n', 'p', 'gap', 'fc']);
+    // Nothing follows, another reads the output too, and a sum that the batch-norm takes along.
+    expect(evaluated([conv('c', 'input'), conv('d', 'c')])).toEqual(['c', 'd', 'gap', 'fc']);
+    expect(evaluated([...stem, node('s', 'add', 'n', 'c')])).toEqual(['c', 'n', 's', 'gap', 'fc']);
+    expect(evaluated([...stem, conv('d', 'input'), node('s', 'add', 'n', 'd')])).toEqual(['c', 'd', 'n+s', 'gap', 'fc']);
   });
 
   it('lists every node of a network once, each after what it reads', () => {
@@ -192,4 +207,31 @@ it.each([
     expect(moved, name).toBeGreaterThan(0);
     expect(worst / moved, name).toBeLessThan(2e-3);
   }
+});
+
+it.each([
+  ['sums', network, ['c1+n1+r1+p1', 'c2', 'd2+m2', 'n2+s2+r2', 'c3', 'n3+s3', 'c4+n4+r4', 'p4', 'gap', 'fc']],
+  ['pools', pooled, ['c1+r1', 'p1', 'c2+r2+p2', 'c3+n3+p3+r3', 'c4+n4+p4', 'gap', 'fc']],
+])('convolutions of a network of %s take what follows along in evaluation', async (_, network, labels) => {
+  const images = await DeviceImages.create(gpu, patterns(24, 4, 2, 9), network.input);
+  const feed = await evaluationFeed(gpu, images, { mean: [0.4, 0.4], std: [0.3, 0.3] }, 10, 24);
+  feed.setOrder(plainOrder(Uint32Array.from({ length: 24 }, (_, i) => i)));
+  const run = async (one: NetworkSpec, batchStatistics: boolean): Promise<{ logits: Float32Array; labels: string[] }> => {
+    const weights = initialWeights(network, 'a');
+    for (const [name, values] of weights) {
+      if (name.endsWith('running_mean')) values.forEach((_, c) => (values[c] = 0.1 * c - 0.2));
+      if (name.endsWith('running_var')) values.forEach((_, c) => (values[c] = 0.5 + 0.2 * c));
+    }
+    const parameters = await Parameters.create(gpu, one, weights);
+    const plan = await EvaluationPlan.create(gpu, parameters, feed, { batchStatistics });
+    feed.fill.replay();
+    plan.recording.replay();
+    const ran = plan.recording.steps.map(({ label }) => label.split(' ')[0]!).filter((label) => label !== 'metrics');
+    return { logits: await gpu.read(plan.logits), labels: [...new Set(ran)] };
+  };
+  const [fused, plain] = [await run(network, false), await run(apart(network), false)];
+  expect(fused.labels).toEqual(labels);
+  const largest = Math.max(...plain.logits.map(Math.abs));
+  plain.logits.forEach((value, i) => expect(Math.abs(fused.logits[i]! - value) / largest).toBeLessThan(1e-5));
+  expect((await run(network, true)).labels).toEqual(expect.arrayContaining(['c3', 'c4']));
 });

@@ -1,6 +1,7 @@
 // Which nodes run as one: a batch-norm with the sum, the ReLU and the small max-pool behind it, a max-pool with the ReLUs around it,
-// and a convolution with a pool that keeps every n-th pixel of its output, which has a stride of n in its place. Elementwise passes
-// cost what they read and write, and one pass over a map reads and writes it once.
+// and a convolution with a pool that keeps every n-th pixel of its output, which has a stride of n in its place; in evaluation a
+// convolution with the batch-norm, the ReLU and the small max-pool behind it. Elementwise passes cost what they read and write, and
+// one pass over a map reads and writes it once, or not at all.
 import type { NodeSpec, NetworkSpec } from '../network/index.js';
 
 /** Nodes that are lowered together, in topological order; only the last one's output is stored. Mostly a single node. */
@@ -10,17 +11,24 @@ export interface Unit {
   readonly lead: NodeSpec;
   /** Ids of the tensors it reads: those of the first node, then the other one of a sum. */
   readonly inputs: readonly string[];
+  /** True of a convolution and what follows it in evaluation, where one kernel computes all of them. */
+  readonly inOneKernel?: boolean;
 }
 
 /**
  * The units of a network, each at its last node's place in the order: all it reads is there by then. The convolutions in `whole`
- * compute all of their output, whoever reads it.
+ * compute all of their output, whoever reads it. `inOneKernel` says of a convolution and nodes behind it whether one kernel computes
+ * them; never unless told.
  */
-export function fusedUnits(spec: NetworkSpec, whole: readonly string[] = []): Unit[] {
+export function fusedUnits(
+  spec: NetworkSpec,
+  whole: readonly string[] = [],
+  inOneKernel: (nodes: readonly NodeSpec[]) => boolean = () => false,
+): Unit[] {
   const byId = new Map(spec.nodes.map((node) => [node.id, node]));
   const consumers = new Map<string, NodeSpec[]>();
   for (const node of spec.nodes) for (const id of node.inputs) consumers.set(id, [...(consumers.get(id) ?? []), node]);
-  const graph: Graph = { byId, consumers };
+  const graph: Graph = { byId, consumers, inOneKernel };
   const taken = new Set<string>();
   const units = new Map<string, Unit>();
   for (const node of spec.nodes) {
@@ -35,6 +43,7 @@ export function fusedUnits(spec: NetworkSpec, whole: readonly string[] = []): Un
 interface Graph {
   readonly byId: ReadonlyMap<string, NodeSpec>;
   readonly consumers: ReadonlyMap<string, readonly NodeSpec[]>;
+  readonly inOneKernel: (nodes: readonly NodeSpec[]) => boolean;
 }
 
 /** The unit that starts with a node, if one does. */
@@ -43,7 +52,7 @@ function unitFrom(node: NodeSpec, graph: Graph, taken: ReadonlySet<string>): Uni
     case 'batch-norm':
       return normUnit(node, graph, taken);
     case 'conv2d':
-      return stridedUnit(node, graph, taken);
+      return evaluatedUnit(node, graph, taken) ?? stridedUnit(node, graph, taken);
     case 'relu':
     case 'max-pool':
       return poolUnit(node, graph, taken);
@@ -88,6 +97,22 @@ function stridedUnit(convolution: NodeSpec, graph: Graph, taken: ReadonlySet<str
   return { nodes, lead: convolution, inputs: convolution.inputs };
 }
 
+/** In evaluation: a convolution and the batch-norm, the ReLUs and the small pool behind it, if one kernel computes them. */
+function evaluatedUnit(convolution: NodeSpec, graph: Graph, taken: ReadonlySet<string>): Unit | undefined {
+  const nodes = [convolution];
+  const norm = onlyReader(nodes, graph, taken);
+  if (norm?.type === 'batch-norm') {
+    nodes.push(norm);
+    // The batch-norm's own pass takes a sum along.
+    const sum = onlyReader(nodes, graph, taken);
+    if (sum?.type === 'add' && joined(norm, sum, graph) !== undefined) return undefined;
+  }
+  takeRelus(nodes, graph, taken);
+  takeSmallPool(nodes, graph, taken);
+  if (nodes.length === 1 || !graph.inOneKernel(nodes)) return undefined;
+  return { nodes, lead: convolution, inputs: convolution.inputs, inOneKernel: true };
+}
+
 /** The longest run of nodes behind a batch-norm that one pass computes, each the only reader of the one before. */
 function normUnit(norm: NodeSpec, graph: Graph, taken: ReadonlySet<string>): Unit {
   const nodes = [norm];
@@ -99,12 +124,16 @@ function normUnit(norm: NodeSpec, graph: Graph, taken: ReadonlySet<string>): Uni
     inputs.push(other);
   }
   takeRelus(nodes, graph, taken);
-  const pool = other === undefined ? onlyReader(nodes, graph, taken) : undefined;
-  if (pool?.type === 'max-pool' && isSmallPool(pool)) {
-    nodes.push(pool);
-    takeRelus(nodes, graph, taken);
-  }
+  if (other === undefined) takeSmallPool(nodes, graph, taken);
   return { nodes, lead: norm, inputs };
+}
+
+/** Moves a small max-pool that follows, and the ReLUs behind it, to the end of `nodes`. */
+function takeSmallPool(nodes: NodeSpec[], graph: Graph, taken: ReadonlySet<string>): void {
+  const pool = onlyReader(nodes, graph, taken);
+  if (pool?.type !== 'max-pool' || !isSmallPool(pool)) return;
+  nodes.push(pool);
+  takeRelus(nodes, graph, taken);
 }
 
 /**

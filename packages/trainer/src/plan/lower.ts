@@ -1,40 +1,56 @@
 // The one table from node type to ops: what a node's forward and backward passes dispatch.
-import { activation, add, averagePool, conv2d, dropout, globalAveragePool, linear, maxPool, type Conv2dShape, type Op } from '@n2n/kernels';
+import {
+  activation,
+  add,
+  averagePool,
+  conv2d,
+  conv2dNorm,
+  dropout,
+  globalAveragePool,
+  linear,
+  maxPool,
+  type Conv2dShape,
+  type Op,
+} from '@n2n/kernels';
 import { SpecError } from '../network/index.js';
 import { fuses, gradient, inputGradient, mapShape, output, parameter, type Lowering, type NodeContext } from './context.js';
+import { convNormShape, convShape } from './convolution.js';
 import type { Activation, External, Place } from './graph.js';
 import { sampleWords, type SampleLayout } from './layout.js';
 import { elementwiseLowerings } from './lower-elementwise.js';
-import { norm } from './norm.js';
+import { norm, normPlaces } from './norm.js';
 
 const clockPlace: External = { kind: 'external', arena: 'batch', name: 'clock' };
 
 type Pair = readonly [number, number];
 type Edges = readonly [number, number, number, number];
 
-/** Where a pool keeps every n-th pixel of the output, no other is computed. */
-function convShape(context: NodeContext): Conv2dShape {
-  const { filters, kernel, stride, padding, groups, bias } = context.node.attributes;
-  const [down, right] = stride as unknown as Pair;
-  const kept = context.fused.find(({ type }) => type === 'max-pool')?.attributes['stride'];
-  const [keptDown, keptRight] = kept === undefined ? [1, 1] : (kept as unknown as Pair);
-  return {
-    batch: context.batch,
-    ...mapShape(context),
-    filters: filters as number,
-    kernel: kernel as unknown as Pair,
-    stride: [down * keptDown, right * keptRight],
-    padding: padding as unknown as Edges,
-    groups: groups as number,
-    bias: bias as boolean,
+const convShapeOf = (context: NodeContext): Conv2dShape => convShape([context.node, ...context.fused], context.batch, mapShape(context));
+
+/** In evaluation: the convolution with the batch-norm, the ReLUs and the pool behind it in one kernel. */
+function forwardConvNorm(context: NodeContext): Activation {
+  const { calls, node, fused, batch, inputs, label } = context;
+  const y = output(context);
+  const shape = convNormShape([node, ...fused], batch, mapShape(context));
+  const norm = fused.find(({ type }) => type === 'batch-norm');
+  const places = {
+    x: inputs[0]!,
+    weight: parameter(context, 'weight'),
+    ...biasOf(shape, context),
+    ...(norm === undefined ? {} : normPlaces(norm)),
+    y,
   };
+  calls.emit(conv2dNorm, 'evaluate', shape, places, label);
+  return y;
 }
+
+const biasOf = (shape: { readonly bias: boolean }, context: NodeContext): Record<string, Place> =>
+  shape.bias ? { bias: parameter(context, 'bias') } : {};
 
 /** Convolution and linear differ in their shapes alone. */
 function forwardWeighted<S extends { readonly bias: boolean }>(op: Op<S>, shape: S, context: NodeContext): Activation {
   const y = output(context);
-  const bias = shape.bias ? { bias: parameter(context, 'bias') } : {};
-  const places = { x: context.inputs[0]!, weight: parameter(context, 'weight'), ...bias, y };
+  const places = { x: context.inputs[0]!, weight: parameter(context, 'weight'), ...biasOf(shape, context), y };
   context.calls.emit(op, 'forward', shape, places, context.node.id);
   return y;
 }
@@ -94,13 +110,14 @@ function reluBackward(context: NodeContext, x: Place, dy: Place): Activation {
 export const lowerings: Readonly<Record<string, Lowering>> = {
   conv2d: {
     forward(context) {
-      const y = forwardWeighted(conv2d, convShape(context), context);
+      if (context.inOneKernel) return forwardConvNorm(context);
+      const y = forwardWeighted(conv2d, convShapeOf(context), context);
       if (!fuses(context, 'relu')) return y;
       context.saved['y'] = y;
       return reluForward(context, y);
     },
     backward: (context, dy) =>
-      backwardWeighted(conv2d, convShape(context), context, fuses(context, 'relu') ? reluBackward(context, context.saved['y']!, dy) : dy),
+      backwardWeighted(conv2d, convShapeOf(context), context, fuses(context, 'relu') ? reluBackward(context, context.saved['y']!, dy) : dy),
   },
   linear: {
     forward: (context) => forwardWeighted(linear, linearShape(context), context),

@@ -1,6 +1,6 @@
 // Lowers a batch-norm and the nodes that run in its passes: a sum, a ReLU, a 2x2 max-pool (see fuse.ts).
 import { batchNorm, batchNormPool, padded, type BatchNormPoolShape, type BatchNormShape, type Op } from '@n2n/kernels';
-import { SpecError } from '../network/index.js';
+import { SpecError, type NodeSpec } from '../network/index.js';
 import { fuses, gradient, inputGradient, mapShape, output, parameter, state, type Lowering, type NodeContext } from './context.js';
 import type { Place } from './graph.js';
 
@@ -34,16 +34,21 @@ const batchNormPoolShape = (context: NodeContext): BatchNormPoolShape => ({
   window: String(context.fused.find(({ type }) => type === 'max-pool')?.attributes['kernel']) === '1,1' ? 1 : 2,
 });
 
+/** Where a batch-norm's parameters and running statistics are. */
+export const normPlaces = (node: NodeSpec): Readonly<Record<'gamma' | 'beta' | 'runningMean' | 'runningVariance', Place>> => ({
+  gamma: parameter({ node }, 'weight'),
+  beta: parameter({ node }, 'bias'),
+  runningMean: state({ node }, 'running_mean'),
+  runningVariance: state({ node }, 'running_var'),
+});
+
 /** A batch-norm and what is fused with it. Behind a pool the winners of its windows are saved, behind a sum and a ReLU the output. */
 function forwardNorm<S extends { readonly channels: number }>(op: Op<S>, shape: S, context: NodeContext): Place {
   const { calls, label, inputs, saved } = context;
   const y = output(context);
   const common = {
     x: inputs[0]!,
-    gamma: parameter(context, 'weight'),
-    beta: parameter(context, 'bias'),
-    runningMean: state(context, 'running_mean'),
-    runningVariance: state(context, 'running_var'),
+    ...normPlaces(context.node),
     ...(inputs[1] === undefined ? {} : { residual: inputs[1] }),
     y,
   };

@@ -1,5 +1,5 @@
 // A network compiled for a device: arenas, and the steps of one batch recorded once and replayed.
-import { adam, Allocations, lossScale, Recorder, sgd, type Gpu, type Recording, type Slice } from '@n2n/kernels';
+import { adam, Allocations, fusesNorm, lossScale, Recorder, sgd, type Gpu, type Recording, type Slice } from '@n2n/kernels';
 import type { NetworkSpec } from '../network/index.js';
 import type { Feed } from '../train/feed.js';
 import { initialScaling, type LossScaling } from '../train/loss-scaling.js';
@@ -90,7 +90,14 @@ export class EvaluationPlan {
     const { keep = [], batchStatistics = false } = options;
     const { spec } = parameters;
     const calls = new CallList();
-    const { logits } = buildForward(calls, spec, { batch: feed.batch, training: false, seed: 0, whole: keep, batchStatistics });
+    const { logits } = buildForward(calls, spec, {
+      batch: feed.batch,
+      training: false,
+      seed: 0,
+      whole: keep,
+      batchStatistics,
+      fusesNorm: (shape) => !batchStatistics && fusesNorm(shape, gpu.traits, gpu.choices),
+    });
     calls.keep(logits);
     const outputs = keep.map((id): [string, Activation] => [id, outputOf(calls, id)]);
     for (const [, output] of outputs) calls.keep(output);

@@ -1,6 +1,7 @@
 // A small HTTP server for files, with the faults that downloads meet: broken and stalled connections, errors, no ranges.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { dataFolder } from './data.js';
 
 export interface Behaviour {
   /** Whether parts are sent when asked for; default true. */
@@ -71,4 +72,22 @@ export class FileServer {
       if (start < file.stallAfter) response.write(file.bytes.subarray(start, file.stallAfter));
     }
   }
+}
+
+export interface FetchSetup {
+  readonly server: FileServer;
+  /** Empty, for what is fetched. */
+  readonly folder: string;
+  close(): Promise<void>;
+}
+
+/** A server and a folder, for one test. */
+export async function openFetchSetup(): Promise<FetchSetup> {
+  const folder = await dataFolder();
+  const server = await FileServer.start();
+  const close = async (): Promise<void> => {
+    await server.stop();
+    await folder.remove();
+  };
+  return { server, folder: folder.path, close };
 }

@@ -3,13 +3,14 @@ import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { DeviceLostError, DeviceMemoryError, DeviceUseError, openDevice, type Gpu } from '@n2n/kernels';
 import { parseSpec, specHash, zooSpec, type NetworkSpec } from '../network/index.js';
 import { patterns } from '../testing/patterns.js';
-import { CandidateTrainer, rungSteps, type Candidate, type CandidateOutcome, type CandidateSettings } from './candidates.js';
+import { CandidateTrainer, type Candidate, type CandidateSettings } from './candidates.js';
 import { Parameters } from '../plan/parameters.js';
 import { trainingBytes, TrainingPlan } from '../plan/plan.js';
 import { evaluate, evaluationFeed } from './evaluate.js';
 import { Feed } from './feed.js';
 import { DeviceImages } from './images.js';
 import { initialWeights } from './initial.js';
+import type { CandidateOutcome } from './outcome.js';
 import { defaultSgd } from './schedule.js';
 
 const gpu = await openDevice();
@@ -179,28 +180,20 @@ describe('a device that fails is no outcome', () => {
 });
 
 describe('a cohort whose size follows from the memory', () => {
-  /** Sizes of the cohorts that the candidates are trained in. */
-  async function cohorts(
-    candidates: readonly Candidate[],
-    limits: Pick<CandidateSettings, 'memoryBytes' | 'sideBySide'> = {},
-  ): Promise<number[]> {
-    const changed = { ...settings, cohort: 'auto' as const, ...limits };
+  it('holds as many at a time as fit', async () => {
+    const candidates = [wide(4), wide(8), wide(64), wide(12)];
+    const bytes = candidates.map(({ spec }) => trainingBytes(spec, settings.batch, settings, gpu.alignment));
+    const changed = { ...settings, cohort: 'auto' as const, memoryBytes: bytes[0]! + bytes[1]! };
     const trainer = await CandidateTrainer.create(gpu, images, indices, changed);
     const sizes = new Map<number, number>();
     const outcomes = await trainer.judge(candidates, { onProgress: (first, count) => sizes.set(first, count) });
     await trainer.destroy();
     expect(outcomes.map(({ hash }) => hash)).toEqual(candidates.map(({ hash }) => hash));
-    return [...sizes.values()];
-  }
-
-  it('holds all that fit, and one at least', async () => {
-    const candidates = [wide(4), wide(8), wide(64), wide(12)];
-    const bytes = candidates.map(({ spec }) => trainingBytes(spec, settings.batch, settings, gpu.alignment));
-    expect(bytes[2]).toBeGreaterThan(32 * 144 * 64 * 4);
-    expect(await cohorts(candidates)).toEqual([4]);
-    expect(await cohorts(candidates, { memoryBytes: bytes[0]! + bytes[1]! })).toEqual([2, 1, 1]);
-    expect(await cohorts(candidates, { memoryBytes: bytes[0]! + bytes[1]! - 1 })).toEqual([1, 1, 1, 1]);
-    expect(await cohorts(candidates, { sideBySide: 3 })).toEqual([3, 1]);
+    expect([...sizes]).toEqual([
+      [0, 2],
+      [2, 1],
+      [3, 1],
+    ]);
   });
 
   it('is told in the bytes that the plan allocates', async () => {
@@ -226,17 +219,6 @@ describe('a cohort whose size follows from the memory', () => {
 describe('successive halving', () => {
   const cohort = [small, half, wide(8), wide(4)];
 
-  it('puts the rungs where one student is left, geometrically before the end', () => {
-    expect(rungSteps(4, 2, 250)).toEqual([63, 125]);
-    expect(rungSteps(4, 3, 250)).toEqual([28, 83]);
-    expect(rungSteps(9, 3, 90)).toEqual([10, 30]);
-    expect(rungSteps(27, 3, 270)).toEqual([10, 30, 90]);
-    expect(rungSteps(60, 3, 270)).toEqual([10, 30, 90]); // a rung at a 81st is too early
-    expect(rungSteps(8, 4, 3)).toEqual([1]);
-    expect(rungSteps(1, 3, 90)).toEqual([]);
-    expect(rungSteps(5, 1, 90)).toEqual([]);
-  });
-
   it('stops all but the best at each rung; whoever goes on gets the bits of an uninterrupted training', async () => {
     const options = { ...settings, cohort: 4, halving: 2 };
     const trainer = await CandidateTrainer.create(gpu, images, indices, options);
@@ -259,6 +241,37 @@ describe('successive halving', () => {
     for (const { rungs } of outcomes) expect(rungs.map(({ accuracy }) => accuracy * 5)).toEqual([expect.toSatisfy(Number.isInteger)]);
     const [alone] = await judge([half], { cohort: 1 });
     expect(outcomes[1]).toMatchObject(alone!);
+  });
+
+  it('comes to the same outcomes where the memory does not hold the cohort', async () => {
+    const trainer = await CandidateTrainer.create(gpu, images, indices, { ...settings, cohort: 4, halving: 2, epochs: 3 });
+    const done: number[] = [];
+    const outcomes = async (): Promise<unknown[]> => {
+      const judged = await trainer.judge(cohort, {
+        score: ({ hash }) => [3, 1, 4, 2][cohort.findIndex((other) => other.hash === hash)]!,
+        onProgress: (first, count, { samples, totalSamples }) => done.push(first + (count * samples) / totalSamples),
+      });
+      return judged.map((outcome) => ({ ...outcome, seconds: 0 }));
+    };
+    const together = await outcomes();
+    expect(together.map((outcome) => (outcome as CandidateOutcome).steps)).toEqual([3, 2, 6, 2]);
+    limitMemory((await peakOf(outcomes)) - 1);
+    done.length = 0;
+    expect(await outcomes()).toEqual(together);
+    expect(vi.mocked(gpu.allocate).mock.settledResults.filter(({ type }) => type === 'rejected')).toHaveLength(1);
+    // The progress goes back once: where the memory ran out, at the first rung.
+    expect(done.filter((value, i) => i > 0 && value < done[i - 1]!)).toHaveLength(1);
+    expect(done.at(-1)).toBe(4);
+    await trainer.destroy();
+  });
+
+  it('compares the others where the plan refuses one', async () => {
+    const trainer = await CandidateTrainer.create(gpu, images, indices, { ...settings, cohort: 4, halving: 2 });
+    const outcomes = await trainer.judge([half, refused, wide(8), wide(4)], { score: ({ hash }) => (hash === half.hash ? 1 : 0) });
+    await trainer.destroy();
+    expect(outcomes[1]).toMatchObject({ ...(noOutcome(refused, /flattened/) as object), steps: 0, rungs: [] });
+    expect(outcomes.map(({ rungs }) => rungs.map(({ steps }) => steps))).toEqual([[1, 2], [], [1, 2], [1]]);
+    expect(outcomes.map(({ steps }) => steps)).toEqual([4, 0, 2, 1]);
   });
 
   it("measures a rung by its images' own statistics, which leaves the running ones alone", async () => {

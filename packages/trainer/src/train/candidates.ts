@@ -1,17 +1,20 @@
 // Judges students: trains each for a few epochs on the teacher's logits and measures it on the validation split. What a
-// candidate gets depends on its spec and the settings alone, never on the order or on who else is being trained.
+// candidate gets depends on its spec and the settings alone, never on the order or on who else is being trained; with successive
+// halving on its cohort too, but not on how much of that fits on the device at a time.
 import { performance } from 'node:perf_hooks';
 import { DeviceMemoryError, type Gpu, type Precision } from '@n2n/kernels';
 import type { Preprocessing } from '../files/index.js';
 import { SpecError, type NetworkSpec } from '../network/index.js';
 import { Parameters, type Weights } from '../plan/parameters.js';
-import { trainingBytes } from '../plan/plan.js';
+import { cohortsOf, goOn, rungSteps, type Halving } from './cohorts.js';
 import { evaluate, evaluationBatch, evaluationFeed, type Evaluation } from './evaluate.js';
 import { Feed, type Augmentation, type TeacherTable } from './feed.js';
 import type { DeviceImages } from './images.js';
 import type { Inheritance } from './inherit.js';
 import { initialWeights } from './initial.js';
 import type { Objective } from './objective.js';
+import { judgeOneByOne } from './one-by-one.js';
+import { failed, outcomeOf, type CandidateOutcome } from './outcome.js';
 import type { Optimiser, Schedule } from './schedule.js';
 import { DivergedError, stepsPerEpoch, trainSideBySide, type TrainingProgress } from './train.js';
 
@@ -34,7 +37,7 @@ export interface CandidateSettings {
   /**
    * Successive halving (Jamieson and Talwalkar, arXiv 1502.07943) inside a cohort: at each rung all but the best 1 / halving of the
    * students in training stop, and keep the accuracy that they have there. The last rung leaves one and is at 1 / halving of the
-   * steps, the one before at 1 / halving^2, ..., none before EARLIEST_RUNG. 1 or nothing trains every student to the end.
+   * steps, the one before at 1 / halving^2, ..., none before EARLIEST_RUNG (cohorts.ts). 1 or nothing trains every student to the end.
    */
   readonly halving?: number;
   /** Validation images that a rung measures on, at most; all by default. The end of the training measures on all. */
@@ -45,38 +48,9 @@ export interface CandidateSettings {
   readonly inheritance?: Inheritance;
 }
 
-/** Students of an `auto` cohort at most: more share nothing else, and their results would be late. */
-const MOST_SIDE_BY_SIDE = 64;
-/** Share of the training before which no rung is: the running statistics of batch-norms, for one, still say nothing of the student. */
-const EARLIEST_RUNG = 1 / 27;
-
 export interface Candidate {
   readonly spec: NetworkSpec;
   readonly hash: string;
-}
-
-export interface CandidateOutcome {
-  readonly hash: string;
-  /** Fraction of the validation split; 0 when the loss is not finite. */
-  readonly accuracy: number;
-  /** Mean validation cross-entropy; NaN when it is not finite and when the student could not be trained. */
-  readonly loss: number;
-  readonly seconds: number;
-  /** Steps trained, and the accuracy at each rung passed on the way. */
-  readonly steps: number;
-  readonly rungs: readonly Rung[];
-  /** In mixed precision: steps that changed nothing, as their gradients overflowed. */
-  readonly skippedSteps?: number;
-  /** Asked for by `keepWeights`, of a student trained to the end. */
-  readonly weights?: Map<string, Float32Array>;
-  /** Why there is no finite loss. */
-  readonly failure?: string;
-}
-
-export interface Rung {
-  readonly steps: number;
-  /** Fraction of the validation split. */
-  readonly accuracy: number;
 }
 
 interface Passed {
@@ -128,47 +102,71 @@ export class CandidateTrainer {
    */
   async judge(candidates: readonly Candidate[], options: JudgeOptions = {}): Promise<CandidateOutcome[]> {
     const outcomes: CandidateOutcome[] = [];
-    for (const cohort of this.#cohorts(candidates)) outcomes.push(...(await this.#judgeCohort(cohort, outcomes.length, options)));
+    for (const cohort of cohortsOf(candidates, this.settings, this.gpu.alignment))
+      outcomes.push(...(await this.#judgeCohort(cohort, outcomes.length, options)));
     return outcomes;
   }
 
-  /** Consecutive candidates, as many at a time as the settings say. */
-  #cohorts(candidates: readonly Candidate[]): Candidate[][] {
-    const { cohort: size, sideBySide = MOST_SIDE_BY_SIDE, memoryBytes = Infinity, batch } = this.settings;
-    const most = size === 'auto' ? Math.min(sideBySide, MOST_SIDE_BY_SIDE) : size;
-    const cohorts: Candidate[][] = [];
-    let taken = 0;
-    for (const candidate of candidates) {
-      const bytes = size === 'auto' ? bytesOf(candidate.spec, batch, this.settings, this.gpu.alignment) : 0;
-      const current = cohorts.at(-1);
-      if (current === undefined || current.length >= most || taken + bytes > memoryBytes) {
-        cohorts.push([candidate]);
-        taken = bytes;
-      } else {
-        current.push(candidate);
-        taken += bytes;
+  /** Where the cohort as a whole does not fit, its members are trained one by one: only one that does not fit by itself fails. */
+  async #judgeCohort(cohort: readonly Candidate[], first: number, options: JudgeOptions): Promise<CandidateOutcome[]> {
+    const part = this.settings.halving ?? 1;
+    const halving = { rungs: rungSteps(cohort.length, part, this.#totalSteps), part };
+    const onProgress = (progress: TrainingProgress): void => options.onProgress?.(first, cohort.length, progress);
+    if (cohort.length > 1) {
+      try {
+        return await this.#train(cohort, halving, options, onProgress);
+      } catch (error) {
+        this.#requireMisfit(error);
       }
     }
-    return cohorts;
+    return judgeOneByOne({
+      members: cohort.length,
+      halving,
+      totalSteps: this.#totalSteps,
+      score: (member, accuracy) => scoreOf(cohort[member]!, accuracy, options),
+      train: (member, steps, report) => this.#trainAlone(cohort[member]!, steps, options, report),
+      onProgress,
+    });
   }
 
-  /** Where the cohort as a whole does not fit, each of its members is judged alone: only one that does not fit by itself fails. */
-  async #judgeCohort(cohort: readonly Candidate[], first: number, options: JudgeOptions): Promise<CandidateOutcome[]> {
+  /** To the end or, for fewer steps, to a rung there. */
+  async #trainAlone(
+    candidate: Candidate,
+    steps: number,
+    options: JudgeOptions,
+    onProgress: (progress: TrainingProgress) => void,
+  ): Promise<CandidateOutcome> {
     const started = performance.now();
+    const rungs = steps === this.#totalSteps ? [] : [steps];
     try {
-      return await this.#trainCohort(cohort, first, options);
+      const [outcome] = await this.#train([candidate], { rungs, part: Infinity }, options, onProgress);
+      return outcome!;
     } catch (error) {
-      if (!isMisfit(error)) throw error;
-      this.gpu.check(); // memory that ran out outside of an allocation has voided the device
-      const [only] = cohort;
-      if (cohort.length === 1) return [{ ...failed(only!.hash, error.message, performance.now() - started), steps: 0, rungs: [] }];
+      const { message } = this.#requireMisfit(error);
+      return { ...failed(candidate.hash, message, performance.now() - started), steps: 0, rungs: [] };
     }
-    const outcomes: CandidateOutcome[] = [];
-    for (const [i, candidate] of cohort.entries()) outcomes.push(...(await this.#judgeCohort([candidate], first + i, options)));
-    return outcomes;
   }
 
-  async #trainCohort(cohort: readonly Candidate[], first: number, options: JudgeOptions): Promise<CandidateOutcome[]> {
+  get #totalSteps(): number {
+    return this.settings.epochs * this.feed.steps;
+  }
+
+  /**
+   * A student that cannot be trained here: the plan refuses its spec, or a tensor is over the adapter's limits or the memory
+   * left. Only the first two follow from the spec alone; all are told the same way, by training the student alone. Throws any other error.
+   */
+  #requireMisfit(error: unknown): SpecError | DeviceMemoryError {
+    if (!(error instanceof SpecError || error instanceof DeviceMemoryError)) throw error;
+    this.gpu.check(); // memory that ran out outside of an allocation has voided the device
+    return error;
+  }
+
+  async #train(
+    cohort: readonly Candidate[],
+    halving: Halving,
+    options: JudgeOptions,
+    onProgress: (progress: TrainingProgress) => void,
+  ): Promise<CandidateOutcome[]> {
     const { gpu, settings } = this;
     const started = performance.now();
     const networks: Parameters[] = [];
@@ -184,10 +182,13 @@ export class CandidateTrainer {
         seed: settings.seed,
         views: settings.views,
         precision: settings.precision ?? 'f32',
-        rungs: rungSteps(cohort.length, settings.halving ?? 1, settings.epochs * this.feed.steps),
-        onRung: (steps, training) => this.#rung(cohort, networks, passed, { steps, training }, options),
+        rungs: halving.rungs,
+        onRung: async (steps, training) => {
+          for (const i of training) passed[i]!.push({ steps, evaluation: await this.#measureAtRung(cohort[i]!.spec, networks[i]!) });
+          return goOn(training, (i) => scoreOf(cohort[i]!, passed[i]!.at(-1)!.evaluation.accuracy, options), halving);
+        },
         ...(options.signal === undefined ? {} : { signal: options.signal }),
-        onProgress: (progress) => options.onProgress?.(first, cohort.length, progress),
+        onProgress,
       });
       const outcomes: CandidateOutcome[] = [];
       for (const [i, { spec, hash }] of cohort.entries()) {
@@ -199,7 +200,7 @@ export class CandidateTrainer {
         const validation = result instanceof DivergedError ? result : (measured ?? (await this.#validate(spec, networks[i]!)));
         const elapsedMs = (performance.now() - started) / cohort.length;
         const rungs = passed[i]!.map((rung) => ({ steps: rung.steps, accuracy: rung.evaluation.accuracy }));
-        const kept = options.keepWeights === true && steps === settings.epochs * this.feed.steps;
+        const kept = options.keepWeights === true && steps === this.#totalSteps;
         const weights = kept ? { weights: await networks[i]!.read() } : {};
         const skippedSteps = result instanceof DivergedError ? undefined : result.lossScale?.skippedSteps;
         outcomes.push({
@@ -214,25 +215,6 @@ export class CandidateTrainer {
     } finally {
       for (const network of networks) await network.destroy();
     }
-  }
-
-  /** Measures the students in training and returns the best 1 / halving of them. */
-  async #rung(
-    cohort: readonly Candidate[],
-    networks: readonly Parameters[],
-    passed: readonly Passed[][],
-    { steps, training }: { readonly steps: number; readonly training: readonly number[] },
-    { score }: JudgeOptions,
-  ): Promise<readonly number[]> {
-    const scores = new Map<number, number>();
-    for (const i of training) {
-      const candidate = cohort[i]!;
-      const evaluation = await this.#measureAtRung(candidate.spec, networks[i]!);
-      passed[i]!.push({ steps, evaluation });
-      scores.set(i, score?.(candidate, evaluation.accuracy) ?? evaluation.accuracy);
-    }
-    const ranked = training.toSorted((a, b) => scores.get(b)! - scores.get(a)! || a - b);
-    return ranked.slice(0, Math.ceil(training.length / (this.settings.halving ?? 1)));
   }
 
   async #validate(spec: NetworkSpec, network: Parameters): Promise<Evaluation> {
@@ -265,6 +247,8 @@ export class CandidateTrainer {
   }
 }
 
+const scoreOf = (candidate: Candidate, accuracy: number, { score }: JudgeOptions): number => score?.(candidate, accuracy) ?? accuracy;
+
 /** What a candidate's training starts from. */
 export function startingWeights({ spec, hash }: Candidate, settings: Pick<CandidateSettings, 'seed' | 'inheritance'>): Weights {
   const initial = initialWeights(spec, `${settings.seed}/${hash}`);
@@ -275,49 +259,3 @@ export function startingWeights({ spec, hash }: Candidate, settings: Pick<Candid
 function spreadOver(indices: Uint32Array, count: number): Uint32Array {
   return Uint32Array.from({ length: count }, (_, i) => indices[Math.floor((i * indices.length) / count)]!);
 }
-
-/** 0 for what no plan computes: it takes no memory. */
-function bytesOf(spec: NetworkSpec, batch: number, settings: CandidateSettings, alignment: number): number {
-  try {
-    return trainingBytes(spec, batch, settings, alignment);
-  } catch (error) {
-    if (error instanceof SpecError) return 0;
-    throw error;
-  }
-}
-
-/** Steps of the rungs that leave one of `students`, in rising order; where the first would be too early, more are left. */
-export function rungSteps(students: number, halving: number, totalSteps: number): number[] {
-  if (halving <= 1) return [];
-  const steps: number[] = [];
-  for (let left = students, part = halving; left > 1; left = Math.ceil(left / halving), part *= halving) {
-    const step = Math.round(totalSteps / part);
-    if (step >= 1 && step < totalSteps && part <= 1 / EARLIEST_RUNG) steps.unshift(step);
-  }
-  return [...new Set(steps)];
-}
-
-/**
- * A student that cannot be trained here: the plan refuses its spec, or a tensor is over the adapter's limits or the memory
- * left. Only the first two follow from the spec alone; all are told the same way, by judging the student alone.
- */
-const isMisfit = (error: unknown): error is SpecError | DeviceMemoryError =>
-  error instanceof SpecError || error instanceof DeviceMemoryError;
-
-type Measured = Omit<CandidateOutcome, 'steps' | 'rungs'>;
-
-function outcomeOf(hash: string, validation: Evaluation | DivergedError, elapsedMs: number): Measured {
-  if (validation instanceof DivergedError) return failed(hash, validation.message, elapsedMs);
-  const { accuracy, loss } = validation;
-  // Logits that are no numbers have an accuracy all the same: that of always answering with the first class.
-  if (!Number.isFinite(loss)) return failed(hash, `the validation loss is ${loss}`, elapsedMs);
-  return { hash, accuracy, loss, seconds: elapsedMs / 1000 };
-}
-
-const failed = (hash: string, failure: string, elapsedMs: number): Measured => ({
-  hash,
-  accuracy: 0,
-  loss: NaN,
-  seconds: elapsedMs / 1000,
-  failure,
-});

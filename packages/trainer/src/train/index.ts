@@ -7,6 +7,7 @@ export * from './initial.js';
 export * from './latency.js';
 export * from './loss-scaling.js';
 export * from './objective.js';
+export type { CandidateOutcome, Rung } from './outcome.js';
 export * from './run.js';
 export * from './schedule.js';
 export * from './statistics.js';

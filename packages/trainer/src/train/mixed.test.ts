@@ -120,6 +120,26 @@ describe.skipIf(!gpu.traits.f16)('training in mixed precision', () => {
     }
   });
 
+  it.each([
+    [1, 2],
+    [2, 5],
+  ])("makes Adam's first step in epoch %i after %i skipped ones, as any first step: by the learning rate", async (epochs, skips) => {
+    const optimiser = { ...paperAdam, learningRate: 2 ** -10, weightDecay: 0 };
+    const schedule = { kind: 'constant' } as const;
+    const skipping = async (exponent: number): ReturnType<typeof trained> => {
+      const found = await trained({ optimiser, schedule, epochs, lossScaling: { start: 2 ** exponent } });
+      return found.result.lossScale!.skippedSteps > skips ? skipping(exponent - 1) : found;
+    };
+    const { result, weights } = await skipping(30);
+    expect(result.lossScale!.skippedSteps).toBe(skips); // of skips + 1
+    const before = initialWeights(spec, 'a');
+    for (const [name, values] of weights) {
+      if (!name.endsWith('weight')) continue;
+      const moved = Math.max(...values.map((value, i) => Math.abs(value - before.get(name)![i]!)));
+      expect(moved / optimiser.learningRate, name).toBeCloseTo(1, 3);
+    }
+  });
+
   it('doubles the scale after the interval', async () => {
     const { result } = await trained({ lossScaling: { start: 2 ** 8, interval: 6 } });
     expect(result.lossScale).toEqual({ scale: 2 ** 12, skippedSteps: 0 }); // 24 steps

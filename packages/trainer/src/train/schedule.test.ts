@@ -30,4 +30,10 @@ it('fills the device table from any step on', () => {
   const rows = scheduleRows({ ...paperAdam, learningRate: 2 }, { kind: 'constant', warmup: 0.4 }, 2, 3, 10);
   expect([rows[0], rows[4], rows[8]]).toEqual([1.5, 2, 2]);
   expect(rows[1]).toBeCloseTo(1 / (1 - 0.9 ** 3), 5);
+  expect([rows[3], rows[7]]).toEqual([0, 0]);
+  const afterOne = scheduleRows({ ...paperAdam, learningRate: 2 }, { kind: 'constant', warmup: 0.4 }, 2, 3, 10, 1);
+  expect([afterOne[0], afterOne[4], afterOne[8]]).toEqual([1.5, 2, 2]);
+  expect(afterOne[1]).toBeCloseTo(1 / (1 - 0.9 ** 2), 5);
+  expect(afterOne[2]).toBeCloseTo(1 / (1 - 0.999 ** 2), 3);
+  expect([afterOne[3], afterOne[7]]).toEqual([1, 1]);
 });

@@ -63,15 +63,26 @@ export function scheduleFactor(schedule: Schedule, step: number, totalSteps: num
   }
 }
 
-/** Rows of the device's schedule table for `count` steps from `first`: [rate, 1/(1-beta1^t), 1/(1-beta2^t), 0]. */
-export function scheduleRows(optimiser: Optimiser, schedule: Schedule, first: number, count: number, totalSteps: number): Float32Array {
+/**
+ * Rows of the device's schedule table for `count` steps from `first`: [rate, 1/(1-beta1^t), 1/(1-beta2^t), skipped]. Of the steps before,
+ * loss scaling has skipped so many: they count for the rate, and not among Adam's t.
+ */
+export function scheduleRows(
+  optimiser: Optimiser,
+  schedule: Schedule,
+  first: number,
+  count: number,
+  totalSteps: number,
+  skipped = 0,
+): Float32Array {
   const rows = new Float32Array(count * 4);
   for (let i = 0; i < count; i++) {
     const step = first + i;
     rows[i * 4] = optimiser.learningRate * scheduleFactor(schedule, step, totalSteps);
+    rows[i * 4 + 3] = skipped;
     if (optimiser.kind === 'adam') {
-      rows[i * 4 + 1] = 1 / (1 - optimiser.beta1 ** (step + 1));
-      rows[i * 4 + 2] = 1 / (1 - optimiser.beta2 ** (step + 1));
+      rows[i * 4 + 1] = 1 / (1 - optimiser.beta1 ** (step + 1 - skipped));
+      rows[i * 4 + 2] = 1 / (1 - optimiser.beta2 ** (step + 1 - skipped));
     }
   }
   return rows;

@@ -27,7 +27,7 @@ export interface TrainingOptions {
   readonly lossScaling?: Partial<LossScaling>;
   /** Steps of the whole training after which `onRung` says who goes on; rising, below the last step. */
   readonly rungs?: readonly number[];
-  /** Given the steps done and the networks (by position) still in training, returns those that go on, at least one. */
+  /** Given the steps done and the networks (by position) still in training, returns those that go on; with none the training ends. */
   readonly onRung?: (steps: number, training: readonly number[]) => Promise<readonly number[]>;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: TrainingProgress) => void;
@@ -118,9 +118,13 @@ interface Runner {
 }
 
 async function resultOf(gpu: Gpu, { plan, epochs, steps }: Runner): Promise<TrainingResult> {
-  const { memory, scaling } = plan;
-  return { epochs, steps, memory, ...(scaling === undefined ? {} : { lossScale: lossScaleRecord(await gpu.read(scaling)) }) };
+  const lossScale = await lossScaleOf(gpu, plan);
+  return { epochs, steps, memory: plan.memory, ...(lossScale === undefined ? {} : { lossScale }) };
 }
+
+/** Undefined in f32. */
+const lossScaleOf = async (gpu: Gpu, { scaling }: TrainingPlan): Promise<LossScaleRecord | undefined> =>
+  scaling === undefined ? undefined : lossScaleRecord(await gpu.read(scaling));
 
 class SideBySide {
   readonly #started = performance.now();
@@ -147,9 +151,9 @@ class SideBySide {
         await this.#segment(order, epoch, from, to);
         if (to === this.steps) await this.#closeEpoch(epoch);
         if (cuts.includes(to) && onRung !== undefined) await this.#rung(first + to, onRung);
+        if (this.#active().every(({ error }) => error !== undefined)) return;
         from = to;
       }
-      if (this.#active().every(({ error }) => error !== undefined)) return;
     }
   }
 
@@ -163,8 +167,10 @@ class SideBySide {
     const active = this.#active();
     const first = epoch * steps + from;
     feed.setOrder(order.subarray(from * feed.batch * 2), first);
-    const table = scheduleRows(options.optimiser, options.schedule, first, steps - from, options.epochs * steps);
-    for (const { plan } of active) gpu.write(plan.schedule, table);
+    for (const { plan } of active) {
+      const skipped = (await lossScaleOf(gpu, plan))?.skippedSteps;
+      gpu.write(plan.schedule, scheduleRows(options.optimiser, options.schedule, first, steps - from, options.epochs * steps, skipped));
+    }
     const recordings = active.map(({ plan }) => plan.recording);
     const before = this.#trainedSamples;
     await runSteps(gpu, feed, (pass) => encodeInterleaved(gpu, pass, recordings), to - from, {

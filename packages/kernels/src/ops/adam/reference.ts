@@ -1,12 +1,14 @@
 // The float64 twin of Adam and AdamW (PyTorch's torch.optim.Adam and torch.optim.AdamW).
 import type { Tensors } from '../op.js';
-import { scheduleAt, unscaleOf } from '../optimiser.js';
+import { scheduleAt, skippedOf, unscaleOf } from '../optimiser.js';
 import type { AdamShape } from './index.js';
 
 export function adamReference(shape: AdamShape, tensors: Tensors): void {
   const { size, steps, beta1, beta2, epsilon, weightDecay, decoupled } = shape;
   const { parameters, firstMoment, secondMoment, gradients, schedule, clock } = tensors;
-  const [learningRate, correction1, correction2] = scheduleAt(schedule!, clock!, steps) as unknown as [number, number, number];
+  const [learningRate] = scheduleAt(schedule!, clock!, steps) as unknown as [number];
+  const earlier = scheduleAt(schedule!, clock!, steps, skippedOf(shape, tensors));
+  const [, correction1, correction2] = earlier as unknown as [number, number, number];
   const unscale = unscaleOf(shape, tensors);
   if (unscale === 0) return;
   for (let i = 0; i < size; i++) {

@@ -1,10 +1,11 @@
-// One step of Adam (L2 decay) or AdamW (decoupled decay) over flat arrays of vec4f, with t = step + 1:
+// One step of Adam (L2 decay) or AdamW (decoupled decay) over flat arrays of vec4f, the t-th that is not skipped:
 //   Adam: g = gradients + decay * p.  AdamW: p -= rate * decay * p.
 //   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;  p -= rate * m c1 / (sqrt(v c2) + epsilon).
 // parameters, firstMoment, secondMoment, gradients: [size]. schedule: [steps] vec4f (rate, c1 = 1 / (1 - beta1^t),
-// c2 = 1 / (1 - beta2^t), 0). clock: [4], word 0 = step. Past the end of the schedule its last entry holds. With `scaled`,
-// scaling: (scale, unscale, -, -): gradients are taken times unscale, and where that is 0 nothing is changed; otherwise any
-// buffer may stand in its place.
+// c2 = 1 / (1 - beta2^t), steps skipped before the first), t as if none were skipped from the first on. clock: [4], word 0 = step.
+// Past the end of the schedule its last entry holds. With `scaled`, scaling: (scale, unscale, -, skipped steps): gradients are
+// taken times unscale, and where that is 0 nothing is changed; c1 and c2 are those of as many entries before as steps were
+// skipped since the first. Otherwise any buffer may stand in its place.
 // One invocation: 4 vec4f, 64 apart. One workgroup: 256 vec4f. Workgroups may exceed the work: the tail is guarded.
 
 struct Shape {
@@ -24,7 +25,10 @@ struct Shape {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let base = (group.y * groups.x + group.x) * 256u + lane;
-  let entry = schedule[min(clock[0], shape.steps - 1u)];
+  let step = min(clock[0], shape.steps - 1u);
+  let entry = schedule[step];
+  let skipped = select(0u, u32(max(0.0, scaling.w - entry.w)), shape.scaled != 0u);
+  let correction = schedule[step - min(step, skipped)].yz;
   let decoupled = shape.decoupled != 0u;
   let keep = select(1.0, 1.0 - entry.x * shape.decay, decoupled);
   let penalty = select(shape.decay, 0.0, decoupled);
@@ -37,6 +41,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let v = shape.beta2 * secondMoment[i] + shape.rest2 * g * g;
     firstMoment[i] = m;
     secondMoment[i] = v;
-    parameters[i] = keep * p - entry.x * (m * entry.y) / (sqrt(v * entry.z) + shape.epsilon);
+    parameters[i] = keep * p - entry.x * (m * correction.x) / (sqrt(v * correction.y) + shape.epsilon);
   }
 }

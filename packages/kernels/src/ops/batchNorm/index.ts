@@ -5,7 +5,9 @@ import { requirePositiveIntegers } from '../checks.js';
 import { ShapeError, f32, padded, type Dispatch, type Op, type TensorDeclaration, type Variant } from '../op.js';
 import type { Random } from '../../testing/random.js';
 import { evaluateReference, forwardReference, gradientReference } from './reference.js';
-import { slice, wholeSlicing, type Grain, type Slicing } from './slicing.js';
+import { benchmarks, samples } from './samples.js';
+import { slice, type Grain, type Slicing } from './slicing.js';
+import { wholeForward, wholeGradient } from './whole.js';
 
 export interface BatchNormShape {
   /** N * H * W. */
@@ -197,31 +199,6 @@ const variants = (dispatches: (shape: BatchNormShape, grain: Grain) => Dispatch[
     dispatches: (shape) => dispatches(shape, grain),
   }));
 
-/** Vectors of a map up to which a software adapter takes as long for two launches more as for the work itself. */
-const MOST_WHOLE_VECTORS = 8192;
-
-/** All of a pass in one launch. */
-const whole = (file: URL, bind: readonly string[], last: (shape: BatchNormShape) => Dispatch['uniforms']): Variant<BatchNormShape> => ({
-  name: 'whole',
-  usable: ({ rows, channels, residual }, { kind }) =>
-    kind === 'cpu' && residual !== true && (rows * padded(channels)) / 4 <= MOST_WHOLE_VECTORS,
-  dispatches(shape) {
-    const { vectors, blockVectors, blocks, rowLanes } = wholeSlicing(shape);
-    const uniforms = [shape.rows, vectors, blockVectors, rowLanes, shape.relu === true ? 1 : 0, ...last(shape)];
-    return [{ wgsl: file, bind, uniforms, workgroups: [blocks, 1, 1] }];
-  },
-});
-const wholeForward = whole(
-  new URL('./forward.whole.wgsl', import.meta.url),
-  ['x', 'gamma', 'beta', 'runningMean', 'runningVariance', 'mean', 'variance', 'y'],
-  ({ epsilon, momentum }) => [f32(epsilon), f32(momentum)],
-);
-const wholeGradient = whole(
-  new URL('./gradient.whole.wgsl', import.meta.url),
-  ['x', 'dy', 'gamma', 'beta', 'mean', 'variance', 'dx', 'dgamma', 'dbeta'],
-  ({ epsilon }) => [f32(epsilon)],
-);
-
 export const batchNorm: Op<BatchNormShape> = {
   name: 'batchNorm',
   passes: {
@@ -290,40 +267,8 @@ export const batchNorm: Op<BatchNormShape> = {
       throw new ShapeError('batchNorm', 'a gradient in two parts needs a residual and a ReLU; add the parts before');
     }
   },
-  samples: [
-    { rows: 7 * 7 * 5, channels: 16, epsilon: 1e-5, momentum: 0.1 },
-    { rows: 4001, channels: 3, epsilon: 1e-5, momentum: 0.1 }, // several chunks, the last short
-    { rows: 9000, channels: 1, epsilon: 1e-3, momentum: 1 },
-    { rows: 169, channels: 10, epsilon: 1e-5, momentum: 0.01 },
-    { rows: 500, channels: 5, epsilon: 1e-5, momentum: 0 },
-    { rows: 97, channels: 260, epsilon: 1e-5, momentum: 0.1 }, // 65 vectors: two blocks, uneven
-    { rows: 601, channels: 132, epsilon: 1e-5, momentum: 0.1 }, // more chunks than a workgroup has lanes
-    // Two rows: with a small epsilon dx is the difference of nearly equal numbers, in any precision.
-    { rows: 2, channels: 6, epsilon: 0.5, momentum: 0.1 },
-    { rows: 1, channels: 4, epsilon: 1e-5, momentum: 0.1 },
-    // Few rows: the more values a channel has, the likelier a central difference steps over a kink of the ReLU.
-    ...[
-      { rows: 245, channels: 16 },
-      { rows: 169, channels: 10 },
-      { rows: 83, channels: 3 },
-      { rows: 7, channels: 260 },
-    ].flatMap(({ rows, channels }) =>
-      [{ relu: true }, { residual: true }, { relu: true, residual: true }, { relu: true, residual: true, twoReaders: true }].map(
-        (form) => ({
-          rows,
-          channels,
-          epsilon: 1e-3,
-          momentum: 0.1,
-          ...form,
-        }),
-      ),
-    ),
-  ],
-  benchmarks: {
-    '64x28x28x16': { rows: 64 * 28 * 28, channels: 16, epsilon: 1e-5, momentum: 0.1 },
-    'relu/64x28x28x16': { rows: 64 * 28 * 28, channels: 16, epsilon: 1e-5, momentum: 0.1, relu: true },
-    'sum-relu/64x28x28x16': { rows: 64 * 28 * 28, channels: 16, epsilon: 1e-5, momentum: 0.1, relu: true, residual: true },
-  },
+  samples,
+  benchmarks,
   errors: [
     { shape: { rows: 0, channels: 4, epsilon: 1e-5, momentum: 0.1 }, message: /rows is 0; it must be a positive integer/ },
     { shape: { rows: 8, channels: 2.5, epsilon: 1e-5, momentum: 0.1 }, message: /channels is 2.5/ },

@@ -17,7 +17,8 @@ export interface Slicing {
   readonly chunkLanes: number;
 }
 
-const LANES = 64;
+/** Invocations of a workgroup. */
+export const LANES = 64;
 
 /** `coarse` balances the few cores of a software adapter, `fine` fills a GPU. */
 export type Grain = 'coarse' | 'fine';
@@ -26,16 +27,6 @@ const WORKGROUPS: Record<Grain, number> = { coarse: 32, fine: 512 };
 const ROWS_PER_LANE: Record<Grain, number> = { coarse: 16, fine: 8 };
 /** Few chunks are added up by one lane: a step of the tree is a barrier, which costs a software adapter several loads. */
 const CHUNK_LANES: Record<Grain, number> = { coarse: 1, fine: 32 };
-
-/** Workgroups wanted at least when each takes all rows. */
-const WHOLE_WORKGROUPS = 4;
-
-/** How one launch splits few rows: over vectors alone. */
-export function wholeSlicing({ channels }: BatchNormShape): Pick<Slicing, 'vectors' | 'blockVectors' | 'blocks' | 'rowLanes'> {
-  const vectors = padded(channels) / 4;
-  const blockVectors = Math.min(LANES, Math.max(1, Math.floor(vectors / WHOLE_WORKGROUPS)));
-  return { vectors, blockVectors, blocks: Math.ceil(vectors / blockVectors), rowLanes: Math.floor(LANES / blockVectors) };
-}
 
 export function slice({ rows, channels }: BatchNormShape, grain: Grain): Slicing {
   const vectors = padded(channels) / 4;

@@ -1,11 +1,13 @@
-// y[n, oy, ox, f] = bias[f] + sum over ky, kx, c of x[n, oy sy + ky - top, ox sx + kx - left, c] weight[f, ky, kx, c]
-// x [N, H, W, C4], weight [F4, KH, KW, C4], bias [F4], partial [splits, N, OH, OW, F4], as vec4f along the last dimension.
-// With one split, partial is y itself; otherwise sum-partials.wgsl adds the copies. The first split holds the bias.
+// y[n, oy, ox, f] = g(sum over ky, kx, c of x[n, oy sy + ky - top, ox sx + kx - left, c] weight[f, ky, kx, c]) with
+// g(s) = s factor[f] + term[f], behind it the ReLU if `relu`; of several splits the first adds the terms, and no more is done.
+// x [N, H, W, C4], weight [F4, KH, KW, C4], partial [splits, N, OH, OW, F4], as vec4f along the last dimension.
+// `terms` [F4], behind it the factors: `has` says how many of the two there are; for 0 any buffer may stand in its place.
+// With one split, partial is y itself; otherwise sum-partials.wgsl adds the copies.
 // An implicit matrix product for discrete GPUs, pixels x filters, summed over K = (ky, kx, c) in steps of 8 numbers, two
 // vec4f, whose operands pass through two buffers in workgroup memory: while one is used, the next step is loaded.
 // One workgroup: 128 pixels x 8 ACROSS filters over `steps_per_split` steps of one split (workgroup_id.z).
 // One invocation: 8 x 8 of them as 2 x 2 blocks of 4 x 4, which lie 64 pixels and 4 ACROSS filters apart.
-// Preconditions: ACROSS is 16 or 4. Ragged edges are guarded. Without a bias, any buffer may stand in its place.
+// Preconditions: ACROSS is 16 or 4. Ragged edges are guarded.
 
 // What operands are kept as in workgroup memory, and so rounded to; sums are f32 in any case.
 alias Staged = vec4f;
@@ -17,7 +19,7 @@ const LANES = min(ACROSS, 8u);
 
 struct Shape {
   height: i32, width: i32, channels4: i32, filters4: u32, out_height: u32, out_width: u32,
-  kernel_height: i32, kernel_width: i32, stride_y: i32, stride_x: i32, top: i32, left: i32, pixels: u32, has_bias: u32,
+  kernel_height: i32, kernel_width: i32, stride_y: i32, stride_x: i32, top: i32, left: i32, pixels: u32, has: u32, relu: u32,
   steps: u32, steps_per_split: u32,
 }
 
@@ -26,7 +28,7 @@ struct Sums { a: mat4x4f, b: mat4x4f, c: mat4x4f, d: mat4x4f }
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read_write> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> weight: array<vec4f>;
-@group(0) @binding(3) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(3) var<storage, read> terms: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> partial: array<vec4f>;
 
 // [buffer, vec4f k of the step, j = row % 4, row / 4 xor (4 k + j)], each a vec4f along K: the exclusive or keeps the
@@ -87,8 +89,11 @@ fn add_block(sum: mat4x4f, a: mat4x4f, b: mat4x4f) -> mat4x4f {
 
 fn store_pixel(split: u32, pixel: u32, f: u32, sum: vec4f) {
   if (f >= shape.filters4 || pixel >= shape.pixels) { return; }
-  let start = select(vec4f(), bias[f], shape.has_bias != 0u && split == 0u);
-  partial[(split * shape.pixels + pixel) * shape.filters4 + f] = sum + start;
+  var value = sum;
+  if (shape.has > 1u) { value *= terms[shape.filters4 + f]; }
+  if (shape.has > 0u && split == 0u) { value += terms[f]; }
+  value = select(value, vec4f(), vec4<bool>(shape.relu != 0u) & (value <= vec4f()));
+  partial[(split * shape.pixels + pixel) * shape.filters4 + f] = value;
 }
 
 fn store(split: u32, pixel: u32, f: u32, sum: mat4x4f) {

@@ -1,13 +1,14 @@
-// y[n, oy, ox, f] = bias[f] + sum over ky, kx, c of x[n, oy + ky - top, ox + kx - left, c] weight[f, ky, kx, c], for windows TAPS wide,
+// y[n, oy, ox, f] = g(sum over ky, kx, c of x[n, oy + ky - top, ox + kx - left, c] weight[f, ky, kx, c]) with
+// g(s) = s factor[f] + term[f], behind it the ReLU if `relu`; for windows TAPS wide,
 // 3 with one column of padding on both sides or 2 with one on the right, stride 1 and as many output rows as input rows: then pixel p
 // of the output and of the input, counted over all rows and images, lie in the same place, and the taps of a window row are pixels
 // p - 1 (3 wide only), p, p + 1.
-// x [N, H, W, C4], weight [F4, KH, TAPS, C4], bias [F4], y [N, H, W, F4], all as vec4f along the last dimension.
+// x [N, H, W, C4], weight [F4, KH, TAPS, C4], y [N, H, W, F4], all as vec4f along the last dimension.
+// `terms` [F4], behind it the factors: `has` says how many of the two there are; for 0 any buffer may stand in its place.
 // A product in registers. One lane: 4 consecutive pixels, loaded along c once for all taps of a window row, with the pixel
 // before and the one after them taken from the neighbouring lanes; one workgroup: one subgroup, 4 SUBGROUP pixels x ROWS
 // filters. Weights are loaded once a subgroup and broadcast.
 // Preconditions: the subgroup size is SUBGROUP; ROWS is 8, 12 or 16. Ragged edges are guarded.
-// Without a bias, `has_bias` is 0 and any buffer may stand in its place.
 enable subgroups;
 
 const SUBGROUP = 8u;
@@ -16,13 +17,13 @@ const TAPS = 3u;
 const LOADS = (TAPS * ROWS + SUBGROUP - 1u) / SUBGROUP;
 
 struct Shape {
-  height: i32, width: i32, channels4: i32, filters4: u32, kernel_height: i32, top: i32, pixels: i32, has_bias: u32,
+  height: i32, width: i32, channels4: i32, filters4: u32, kernel_height: i32, top: i32, pixels: i32, has: u32, relu: u32,
 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read_write> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> weight: array<vec4f>;
-@group(0) @binding(3) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(3) var<storage, read> terms: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
 
 // Row and column of the pixel after one.
@@ -41,15 +42,21 @@ fn load(at: i32, c: i32) -> vec4f {
   return select(vec4f(), x[max(at, 0) + c], at >= 0);
 }
 
-// 4 filters, 4 pixels in each: transposed to one vec4f a pixel.
-fn store(pixel: i32, f: u32, s0: vec4f, s1: vec4f, s2: vec4f, s3: vec4f) {
+// g of a pixel's sums.
+fn finish(sum: vec4f, factor: vec4f, term: vec4f) -> vec4f {
+  let value = sum * factor + term;
+  return select(value, vec4f(), vec4<bool>(shape.relu != 0u) & (value <= vec4f()));
+}
+
+// 4 filters, 4 pixels in each: `pixels` holds a filter a column.
+fn store(pixel: i32, f: u32, pixels: mat4x4f, factor: vec4f, term: vec4f) {
   if (f >= shape.filters4) { return; }
-  let start = select(vec4f(), bias[f], shape.has_bias != 0u);
-  let out = u32(pixel) * shape.filters4 + f;
-  if (pixel < shape.pixels) { y[out] = start + vec4f(s0.x, s1.x, s2.x, s3.x); }
-  if (pixel + 1 < shape.pixels) { y[out + shape.filters4] = start + vec4f(s0.y, s1.y, s2.y, s3.y); }
-  if (pixel + 2 < shape.pixels) { y[out + 2u * shape.filters4] = start + vec4f(s0.z, s1.z, s2.z, s3.z); }
-  if (pixel + 3 < shape.pixels) { y[out + 3u * shape.filters4] = start + vec4f(s0.w, s1.w, s2.w, s3.w); }
+  let by_pixel = transpose(pixels);
+  let at = u32(pixel) * shape.filters4 + f;
+  if (pixel < shape.pixels) { y[at] = finish(by_pixel[0], factor, term); }
+  if (pixel + 1 < shape.pixels) { y[at + shape.filters4] = finish(by_pixel[1], factor, term); }
+  if (pixel + 2 < shape.pixels) { y[at + 2u * shape.filters4] = finish(by_pixel[2], factor, term); }
+  if (pixel + 3 < shape.pixels) { y[at + 3u * shape.filters4] = finish(by_pixel[3], factor, term); }
 }
 
 // Number i of a step's weights, in every lane.
@@ -118,7 +125,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       for (var r = 12u; r < min(16u, ROWS); r++) { sums[r] += products(&w, r, left, centre, right); }
     }
   }
+  let own = min(first / 4u + lane, shape.filters4 - 1u);
+  let term = select(vec4f(), terms[own], shape.has > 0u);
+  var factor = vec4f(1.0);
+  if (shape.has > 1u) { factor = terms[shape.filters4 + own]; }
   for (var q = 0u; q < ROWS / 4u; q++) {
-    store(pixel, first / 4u + q, sums[4u * q], sums[4u * q + 1u], sums[4u * q + 2u], sums[4u * q + 3u]);
+    let pixels = mat4x4f(sums[4u * q], sums[4u * q + 1u], sums[4u * q + 2u], sums[4u * q + 3u]);
+    store(pixel, first / 4u + q, pixels, subgroupShuffle(factor, q), subgroupShuffle(term, q));
   }
 }

@@ -1,5 +1,6 @@
 // The dispatches of conv2d's `plain` variants: vec4 register tiles without subgroups, and a direct scalar form for groups.
 import { padded, spread, type DeviceTraits, type Dispatch, type Variant } from '../op.js';
+import { epilogueUniforms, outputsOf, plainEpilogue, type ForwardVariant } from './epilogue.js';
 import { inputWords, outputPixels, outputSize, outputWords, weightWords, type Conv2dShape } from './shape.js';
 
 const INVOCATIONS_PER_WORKGROUP = 64;
@@ -28,21 +29,22 @@ export const sizesOf = (shape: Conv2dShape, depths: readonly number[]): number[]
 /** Channels and filters in vec4f. */
 export const vectorsOf = ({ channels, filters }: Conv2dShape): readonly [number, number] => [padded(channels) / 4, padded(filters) / 4];
 
-export const plainForward: Variant<Conv2dShape> = {
+/** Of grouped convolutions the sums alone. */
+export const plainForward: ForwardVariant = {
   name: 'plain',
   usable: () => true,
-  dispatches(shape, device) {
+  dispatches(shape, device, epilogue = plainEpilogue(shape)) {
     const { channels, filters, groups } = shape;
-    const pixels = outputPixels(shape);
-    const bind = ['x', 'weight', shape.bias ? 'bias' : 'weight', 'y'];
+    const bind = ['x', 'weight', epilogue.terms, 'y'];
     if (groups === 1) {
       const vectors = vectorsOf(shape);
+      const outputs = outputsOf(shape, epilogue);
       return [
         {
           wgsl: new URL('./forward.plain.wgsl', import.meta.url),
           bind,
-          uniforms: [...sizesOf(shape, vectors), pixels, Number(shape.bias)],
-          workgroups: workgroupsOf(Math.ceil(pixels / PIXELS_PER_INVOCATION) * vectors[1], device),
+          uniforms: [...sizesOf(shape, vectors), outputs, ...epilogueUniforms(epilogue)],
+          workgroups: workgroupsOf(Math.ceil((outputs * epilogue.side ** 2) / PIXELS_PER_INVOCATION) * vectors[1], device),
         },
       ];
     }
@@ -50,7 +52,7 @@ export const plainForward: Variant<Conv2dShape> = {
       {
         wgsl: new URL('./forward.grouped.wgsl', import.meta.url),
         bind,
-        uniforms: [...sizesOf(shape, [channels, filters]), pixels, groups, Number(shape.bias)],
+        uniforms: [...sizesOf(shape, [channels, filters]), outputPixels(shape), groups, Number(shape.bias)],
         workgroups: workgroupsOf(outputWords(shape) / 4, device),
       },
     ];

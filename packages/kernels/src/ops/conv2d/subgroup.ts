@@ -1,6 +1,7 @@
 // The dispatches of conv2d's `subgroup` variants: matrix products held in registers, one operand loaded once a subgroup and
 // broadcast. A load costs a software adapter as much as tens of multiply-adds, so all that counts is reuse.
 import { padded, spread, type DeviceTraits, type Variant } from '../op.js';
+import { epilogueUniforms, outputsOf, plainEpilogue, type ForwardVariant } from './epilogue.js';
 import { sizesOf, sumPartials, vectorsOf } from './plain.js';
 import { outputPixels, outputSize, weightWords, type Conv2dShape } from './shape.js';
 
@@ -52,23 +53,20 @@ export const tileConstants = (words: number, { subgroupSize }: DeviceTraits): Re
 /** Tiles that cover `words` rows. */
 export const tilesOf = (words: number): number => Math.ceil(words / tileRows(words));
 
-export const subgroupForward: Variant<Conv2dShape> = {
+export const subgroupForward: ForwardVariant = {
   name: 'subgroup',
   usable,
   preferred,
-  dispatches(shape, device) {
-    const { filters } = shape;
-    const pixels = outputPixels(shape);
+  dispatches(shape, device, epilogue = plainEpilogue(shape)) {
+    const outputs = outputsOf(shape, epilogue);
+    const perLane = TILE_PIXELS_PER_LANE / epilogue.side ** 2;
     return [
       {
         wgsl: new URL('./forward.subgroup.wgsl', import.meta.url),
-        constants: tileConstants(padded(filters), device),
-        bind: ['x', 'weight', shape.bias ? 'bias' : 'weight', 'y'],
-        uniforms: [...sizesOf(shape, vectorsOf(shape)), pixels, Number(shape.bias)],
-        workgroups: spread(
-          Math.ceil(pixels / (TILE_PIXELS_PER_LANE * device.subgroupSize)) * tilesOf(padded(filters)),
-          device.maxWorkgroups,
-        ),
+        constants: tileConstants(padded(shape.filters), device),
+        bind: ['x', 'weight', epilogue.terms, 'y'],
+        uniforms: [...sizesOf(shape, vectorsOf(shape)), outputs, ...epilogueUniforms(epilogue)],
+        workgroups: spread(Math.ceil(outputs / (perLane * device.subgroupSize)) * tilesOf(padded(shape.filters)), device.maxWorkgroups),
       },
     ];
   },

@@ -2,12 +2,13 @@
 // pixel and sum over taps, where `subgroup` would spend three quarters of its loads and multiply-adds on padding. On lavapipe
 // the forward pass is 1.6 to 3 times as fast (what remains is mostly its stores), the weight gradient 1.6 to 7 times.
 import { padded, spread, type DeviceTraits, type Variant } from '../op.js';
+import { epilogueUniforms, plainEpilogue, type ForwardVariant } from './epilogue.js';
 import { sizesOf, sumPartials } from './plain.js';
 import { outputPixels, outputSize, weightWords, type Conv2dShape } from './shape.js';
 import { bestTile, hasLanes, preferred, type Tile } from './subgroup.js';
 
-/** Output pixels of one row that are computed together. */
-const STRIP_PIXELS = 4;
+/** Rows and columns of output pixels that a lane computes. */
+const BLOCK = [2, 4] as const;
 /**
  * Windows and steps taken here; each pair makes pipelines of its own, so these are few: what first layers have. The samples
  * reach every pipeline, so that none is left to compile for an architecture that turns up later.
@@ -41,22 +42,22 @@ const usable = ({ channels, kernel, stride }: Conv2dShape, device: DeviceTraits)
 /** The size of the pieces when `count` is cut evenly into as few as hold at most `most` each. */
 const piece = (count: number, most: number): number => Math.ceil(count / Math.ceil(count / most));
 
-export const tapsForward: Variant<Conv2dShape> = {
+export const tapsForward: ForwardVariant = {
   name: 'taps',
   usable,
   preferred,
-  dispatches(shape, device) {
+  dispatches(shape, device, epilogue = plainEpilogue(shape)) {
     const [outHeight, outWidth] = outputSize(shape);
     const words = padded(shape.filters);
     const { rows } = bestTile(words, TILES);
-    const strips = shape.batch * outHeight * Math.ceil(outWidth / STRIP_PIXELS);
+    const blocks = shape.batch * Math.ceil(outHeight / BLOCK[0]) * Math.ceil(outWidth / BLOCK[1]);
     return [
       {
         wgsl: new URL('./forward.taps.wgsl', import.meta.url),
         constants: { SUBGROUP: device.subgroupSize, ROWS: rows, TAPS: piece(shape.kernel[1], MOST_TAPS), STRIDE: shape.stride[1] },
-        bind: ['x', 'weight', shape.bias ? 'bias' : 'weight', 'y'],
-        uniforms: [...sizesOf(shape, [words / 4]), strips, Number(shape.bias)],
-        workgroups: spread(Math.ceil(strips / device.subgroupSize) * Math.ceil(words / rows), device.maxWorkgroups),
+        bind: ['x', 'weight', epilogue.terms, 'y'],
+        uniforms: [...sizesOf(shape, [words / 4]), blocks, ...epilogueUniforms(epilogue)],
+        workgroups: spread(Math.ceil(blocks / device.subgroupSize) * Math.ceil(words / rows), device.maxWorkgroups),
       },
     ];
   },

@@ -2,6 +2,7 @@
 // for discrete GPUs. A software adapter runs them correctly but slowly: its workgroup memory is memory, its barriers switch
 // coroutines. They take 16 KiB of workgroup memory and 256 invocations at most, which every WebGPU adapter grants.
 import { padded, spread, type DeviceTraits, type Variant } from '../op.js';
+import { epilogueUniforms, plainEpilogue, type ForwardVariant } from './epilogue.js';
 import { sizesOf, sumPartials, vectorsOf } from './plain.js';
 import { classGrid, inputWords, outputPixels, outputWords, weightWords, type Conv2dShape } from './shape.js';
 
@@ -91,20 +92,22 @@ export const forwardProduct = (shape: Conv2dShape): Product => ({
   words: outputWords(shape),
 });
 
-export const tiledForward: Variant<Conv2dShape> = {
+export const tiledForward: ForwardVariant = {
   name: 'tiled',
   usable,
   preferred,
+  takes: (shape, device, { side }) => side === 1 && cut(forwardProduct(shape), device).splits === 1,
   scratchWords: (shape, device) => scratch(forwardProduct(shape), device),
-  dispatches(shape, device) {
+  dispatches(shape, device, epilogue = plainEpilogue(shape)) {
     const { across, tiles, steps, stepsPerSplit, splits } = cut(forwardProduct(shape), device);
     const [x, y] = spread(tiles, device.maxWorkgroups);
+    const [has, relu] = epilogueUniforms(epilogue);
     return [
       {
         wgsl: new URL('./forward.tiled.wgsl', import.meta.url),
         constants: { ACROSS: across },
-        bind: ['x', 'weight', shape.bias ? 'bias' : 'weight', splits === 1 ? 'y' : 'scratch'],
-        uniforms: [...sizesOf(shape, vectorsOf(shape)), outputPixels(shape), Number(shape.bias), steps, stepsPerSplit],
+        bind: ['x', 'weight', epilogue.terms, splits === 1 ? 'y' : 'scratch'],
+        uniforms: [...sizesOf(shape, vectorsOf(shape)), outputPixels(shape), has, relu, steps, stepsPerSplit],
         workgroups: [x, y, splits],
       },
       ...sumPartials('y', outputWords(shape), splits, device),

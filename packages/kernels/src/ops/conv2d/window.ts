@@ -2,6 +2,7 @@
 // Pixels of input and output then lie in the same place, and so one load of a pixel serves all taps of a window row, where
 // `subgroup` loads it for each.
 import { padded, spread, type DeviceTraits, type Variant } from '../op.js';
+import { epilogueUniforms, plainEpilogue, type ForwardVariant } from './epilogue.js';
 import { sumPartials, vectorsOf } from './plain.js';
 import { outputPixels, weightWords, type Conv2dShape } from './shape.js';
 import { bestTile, hasLanes, preferred, TILE_PIXELS_PER_LANE, TILES, type Tile } from './subgroup.js';
@@ -43,19 +44,22 @@ const pays = (shape: Conv2dShape, words: number): boolean => pixelTile(shape, wo
 const workgroups = (shape: Conv2dShape, words: number, rows: number, device: DeviceTraits): readonly [number, number, number] =>
   spread(Math.ceil(outputPixels(shape) / (TILE_PIXELS_PER_LANE * device.subgroupSize)) * Math.ceil(words / rows), device.maxWorkgroups);
 
-export const windowForward: Variant<Conv2dShape> = {
+export const windowForward: ForwardVariant = {
   name: 'window',
   usable: (shape, device) => usable(shape, device) && pays(shape, padded(shape.filters)),
+  // A lane has 4 pixels in a row: no squares to pool.
+  takes: (_shape, _device, { side }) => side === 1,
   preferred,
-  dispatches(shape, device) {
-    const { height, width, filters, kernel, padding, bias } = shape;
+  dispatches(shape, device, epilogue = plainEpilogue(shape)) {
+    const { height, width, filters, kernel, padding } = shape;
     const { rows } = pixelTile(shape, padded(filters));
+    const [has, relu] = epilogueUniforms(epilogue);
     return [
       {
         wgsl: new URL('./forward.window.wgsl', import.meta.url),
         constants: { SUBGROUP: device.subgroupSize, ROWS: rows, TAPS: kernel[1] },
-        bind: ['x', 'weight', bias ? 'bias' : 'weight', 'y'],
-        uniforms: [height, width, ...vectorsOf(shape), kernel[0], padding[0], outputPixels(shape), Number(bias)],
+        bind: ['x', 'weight', epilogue.terms, 'y'],
+        uniforms: [height, width, ...vectorsOf(shape), kernel[0], padding[0], outputPixels(shape), has, relu],
         workgroups: workgroups(shape, padded(filters), rows, device),
       },
     ];
