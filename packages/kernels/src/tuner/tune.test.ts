@@ -200,7 +200,7 @@ describe('tuning on this adapter', () => {
           ...linear.passes['forward']!,
           variants: [
             altered('partial', (dispatch) => ({ ...dispatch, workgroups: [1, 1, 1] })),
-            altered('wrong', (dispatch) => ({ ...dispatch, uniforms: [...dispatch.uniforms.slice(0, -1), 1] })),
+            altered('wrong', (dispatch) => ({ ...dispatch, uniforms: [...dispatch.uniforms.slice(0, -2), 1, 1] })), // a ReLU
             altered('uncompilable', (dispatch) => ({ ...dispatch, constants: { NONE_SUCH: 1 } })),
             { ...plain, name: 'coarse', tolerance: 1e-3 },
             plain,

@@ -1,5 +1,5 @@
 // P[i, f, c] = sum over tiles of Z[i, tile, f] V[i, tile, c] for each of the 36 points i of Winograd's F(4x4, 3x3).
-// All in scratch, as vec4f along the last dimension: V [36][tiles][channels4] from 0 on, planes `v_plane` apart;
+// All in scratch, as vec4f along the last dimension: V [36][tiles][channels4] from `v_first` on, planes `v_plane` apart;
 // Z [36][tiles][filters4] from `z_first` on, `z_plane` apart; P [36][4 filters4][channels4] from `p_first` on, `p_plane` apart.
 // With `adds` 1 the sum is added to what P holds.
 // One lane: 4 channels; one workgroup: one subgroup, 4 SUBGROUP channels x ROWS filters of one point (workgroup_id.z), all
@@ -13,7 +13,7 @@ const QUADS = ROWS / 4u;
 const LOADS = (ROWS + SUBGROUP - 1u) / SUBGROUP;
 
 struct Shape {
-  tiles: u32, channels4: u32, filters4: u32, v_plane: u32, z_first: u32, z_plane: u32, p_first: u32, p_plane: u32, adds: u32,
+  tiles: u32, channels4: u32, filters4: u32, v_first: u32, v_plane: u32, z_first: u32, z_plane: u32, p_first: u32, p_plane: u32, adds: u32,
 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
@@ -31,7 +31,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let block = group.y * groups.x + group.x;
   let first = block % blocks * QUADS;
   let c = block / blocks * SUBGROUP + lane;
-  let v = group.z * shape.v_plane + min(c, shape.channels4 - 1u);
+  let v = shape.v_first + group.z * shape.v_plane + min(c, shape.channels4 - 1u);
   let z_start = shape.z_first + group.z * shape.z_plane;
   var sums: array<vec4f, ROWS>;
   for (var tile = 0u; tile < shape.tiles; tile += 4u) {

@@ -4,7 +4,7 @@
 import { padded, spread, type DeviceTraits, type Dispatch, type Variant } from '../op.js';
 import { outputPixels, outputSize, type Conv2dShape } from './shape.js';
 import { bestTile, tileConstants, TILES, tilesOf } from './subgroup.js';
-import { isUsable, pays, planesAfter, POINTS, tilingOf, transformsOf, wordsUpTo } from './winograd-tiles.js';
+import { isUsable, pays, planesAfter, planesAt, POINTS, tilingOf, transformsOf, wordsUpTo } from './winograd-tiles.js';
 import type { Piece, Planes, Tiling, Times } from './winograd-tiles.js';
 
 interface Layer extends Tiling {
@@ -20,7 +20,7 @@ function layerOf(shape: Conv2dShape): Layer {
   const [channels4, filters4] = [padded(shape.channels) / 4, padded(shape.filters) / 4];
   const tiling = tilingOf(shape, outputSize(shape));
   const { tiles } = tiling.pieces[0];
-  const v = planesAfter(undefined, tiles * channels4);
+  const v = planesAt(0, tiles * channels4);
   const z = planesAfter(v, tiles * filters4);
   const p = planesAfter(z, filters4 * 4 * channels4);
   return { ...tiling, channels4, filters4, v, z, p };
@@ -58,7 +58,7 @@ function dispatchesOf(shape: Conv2dShape, device: DeviceTraits, layer: Layer, { 
       wgsl: new URL('./winograd-input.wgsl', import.meta.url),
       constants: { SUBGROUP: device.subgroupSize },
       bind: ['x', 'scratch'],
-      uniforms: [height, width, channels4, tiles, ...tilesPerImage, padding[0], padding[1], v.step, firstImage],
+      uniforms: [height, width, channels4, tiles, ...tilesPerImage, padding[0], padding[1], v.first, v.step, firstImage],
       workgroups: transformsOf(tiles, device),
     },
     {
@@ -72,7 +72,7 @@ function dispatchesOf(shape: Conv2dShape, device: DeviceTraits, layer: Layer, { 
       wgsl: new URL('./winograd-gradient-product.subgroup.wgsl', import.meta.url),
       constants: tileConstants(filters4 * 4, device),
       bind: ['scratch'],
-      uniforms: [tiles, channels4, filters4, v.step, z.first, z.step, p.first, p.step, Number(firstImage > 0)],
+      uniforms: [tiles, channels4, filters4, v.first, v.step, z.first, z.step, p.first, p.step, Number(firstImage > 0)],
       workgroups: [x, y, POINTS],
     },
   ];

@@ -1,5 +1,5 @@
 // V = B^T d B for each 6x6 patch d that feeds a 4x4 tile of the output: Winograd's F(4x4, 3x3), points as in winograd.ts.
-// source [N, height, width, depth4], V [36][tiles][depth4] from the start of scratch on, planes `v_plane` apart, as vec4f.
+// source [N, height, width, depth4], V [36][tiles][depth4] from `v_first` of scratch on, planes `v_plane` apart, as vec4f.
 // The tiles are those of the images from `first_image` on. Tile (n, ty, tx) starts at row 4 ty - top, column 4 tx - left; outside the source there are zeros.
 // One lane: a column of d, then the same of V; 8 lanes, 6 of them at work: one tile, all channels. A whole patch in one lane
 // takes no more loads and stores, but they are more code than the instruction cache holds.
@@ -10,7 +10,9 @@ const SUBGROUP = 8u;
 const A = 0.70710678118654752; // the points are 0, A, -A, B, -B and infinity
 const B = 1.41421356237309505;
 
-struct Shape { height: i32, width: i32, depth4: u32, tiles: u32, tiles_y: u32, tiles_x: u32, top: i32, left: i32, v_plane: u32, first_image: u32 }
+struct Shape {
+  height: i32, width: i32, depth4: u32, tiles: u32, tiles_y: u32, tiles_x: u32, top: i32, left: i32, v_first: u32, v_plane: u32, first_image: u32,
+}
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read_write> source: array<vec4f>;
@@ -53,7 +55,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     at[y] = select(-1, ((image * shape.height + iy + y) * shape.width + ix) * i32(shape.depth4), inside && iy + y >= 0 && iy + y < shape.height);
   }
   let row = ROWS[column];
-  let out = column * shape.v_plane + tile * shape.depth4;
+  let out = shape.v_first + column * shape.v_plane + tile * shape.depth4;
   let others = lane - column;
   for (var c = 0u; c < shape.depth4; c++) {
     var d = array<vec4f, 6>();

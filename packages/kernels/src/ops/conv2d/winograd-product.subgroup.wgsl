@@ -1,5 +1,5 @@
 // M[i, tile, row] = sum over d of V[i, tile, d] U[i, row, d] for each of the 36 points i of Winograd's F(4x4, 3x3).
-// All in scratch, as vec4f along the last dimension: V [36][tiles][depth4] from 0 on, planes `v_plane` apart;
+// All in scratch, as vec4f along the last dimension: V [36][tiles][depth4] from `v_first` on, planes `v_plane` apart;
 // U [36][4 rows4][depth4], with TRANSPOSED 1 [36][4 depth4][rows4], from `u_first` on, planes `u_plane` apart; M [36][tiles][rows4] from `m_first` on, `m_plane` apart.
 // One lane: 4 consecutive tiles, loaded along d; one workgroup: one subgroup, 4 SUBGROUP tiles x ROWS rows of one point
 // (workgroup_id.z). U is loaded once a subgroup and broadcast: lane = row, or TRANSPOSED lane = 4 rows at one depth.
@@ -12,7 +12,7 @@ const TRANSPOSED = 0u;
 const QUADS = ROWS / 4u;
 const LOADS = (ROWS + SUBGROUP - 1u) / SUBGROUP;
 
-struct Shape { tiles: u32, depth4: u32, rows4: u32, v_plane: u32, u_first: u32, u_plane: u32, m_first: u32, m_plane: u32 }
+struct Shape { tiles: u32, depth4: u32, rows4: u32, v_first: u32, v_plane: u32, u_first: u32, u_plane: u32, m_first: u32, m_plane: u32 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read_write> scratch: array<vec4f>;
@@ -39,7 +39,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let block = group.y * groups.x + group.x;
   let first = block % blocks * ROWS;
   let tile = block / blocks * 4u * SUBGROUP + 4u * lane;
-  let v = group.z * shape.v_plane;
+  let v = shape.v_first + group.z * shape.v_plane;
   let v0 = v + min(tile, shape.tiles - 1u) * shape.depth4;
   let v1 = v + min(tile + 1u, shape.tiles - 1u) * shape.depth4;
   let v2 = v + min(tile + 2u, shape.tiles - 1u) * shape.depth4;

@@ -51,11 +51,11 @@ export interface Planes {
   readonly step: number;
 }
 
+/** Planes of `vectors` vec4f from `first` on. */
+export const planesAt = (first: number, vectors: number): Planes => ({ first, step: vectors + PLANE_GAP });
+
 /** Planes of `vectors` vec4f after those of `before`. */
-export const planesAfter = (before: Planes | undefined, vectors: number): Planes => ({
-  first: before === undefined ? 0 : before.first + POINTS * before.step,
-  step: vectors + PLANE_GAP,
-});
+export const planesAfter = ({ first, step }: Planes, vectors: number): Planes => planesAt(first + POINTS * step, vectors);
 
 /** Words of scratch memory up to the end of the last planes. */
 export const wordsUpTo = ({ first, step }: Planes): number => 4 * (first + POINTS * step);

@@ -5,9 +5,10 @@
 // Windows and patches are polynomials, multiplied at the points 0, +-sqrt(1/2), +-sqrt(2) and infinity. The paper's 0, +-1, +-2
 // and infinity give errors 4 times as large: pairs of reciprocals keep all coefficients small.
 import { padded, spread, type DeviceTraits, type Dispatch, type Variant } from '../op.js';
+import { epilogueUniforms, plainEpilogue, type Epilogue, type ForwardVariant } from './epilogue.js';
 import { outputSize, type Conv2dShape } from './shape.js';
 import { bestTile, TILE_PIXELS_PER_LANE, tileConstants, TILES, tilesOf } from './subgroup.js';
-import { isUsable, pays, planesAfter, POINTS, tilingOf, transformsOf, wordsUpTo } from './winograd-tiles.js';
+import { isUsable, pays, planesAfter, planesAt, POINTS, tilingOf, transformsOf, wordsUpTo } from './winograd-tiles.js';
 import type { Piece, Planes, Tiling, Times } from './winograd-tiles.js';
 
 /** A 3x3 convolution with stride 1, of either direction: source to result. Depths and rows in vec4f. */
@@ -33,7 +34,7 @@ function layerOf(shape: Conv2dShape, backward: boolean): Layer {
   const [top, left] = backward ? [2 - shape.padding[0], 2 - shape.padding[1]] : shape.padding;
   const tiling = tilingOf(shape, result);
   const { tiles } = tiling.pieces[0];
-  const v = planesAfter(undefined, tiles * depth4);
+  const v = planesAt(2 * rows4, tiles * depth4); // an epilogue's terms and factors come first
   const u = planesAfter(v, rows4 * 4 * depth4);
   const m = planesAfter(u, tiles * rows4);
   return { ...tiling, backward, source, result, depth4, rows4, top, left, v, u, m };
@@ -52,7 +53,7 @@ function timesOf(shape: Conv2dShape, backward: boolean): Times {
   };
 }
 
-function dispatches(shape: Conv2dShape, device: DeviceTraits, backward: boolean): Dispatch[] {
+function dispatches(shape: Conv2dShape, device: DeviceTraits, backward: boolean, epilogue: Epilogue): Dispatch[] {
   const layer = layerOf(shape, backward);
   const weights: Dispatch = {
     wgsl: new URL('./winograd-weights.wgsl', import.meta.url),
@@ -61,12 +62,11 @@ function dispatches(shape: Conv2dShape, device: DeviceTraits, backward: boolean)
     uniforms: [padded(shape.filters), padded(shape.channels) / 4, layer.u.first, layer.u.step, Number(backward)],
     workgroups: transformsOf(padded(shape.filters), device),
   };
-  return [weights, ...layer.pieces.flatMap((piece) => dispatchesOf(shape, device, layer, piece))];
+  return [weights, ...layer.pieces.flatMap((piece) => dispatchesOf(device, layer, epilogue, piece))];
 }
 
-function dispatchesOf({ bias }: Conv2dShape, device: DeviceTraits, layer: Layer, { firstImage, tiles }: Piece): Dispatch[] {
+function dispatchesOf(device: DeviceTraits, layer: Layer, epilogue: Epilogue, { firstImage, tiles }: Piece): Dispatch[] {
   const { backward, source, result, depth4, rows4, top, left, tilesPerImage, v, u, m } = layer;
-  const biased = bias && !backward;
   const blocks = Math.ceil(tiles / (TILE_PIXELS_PER_LANE * device.subgroupSize)) * tilesOf(rows4 * 4);
   const [x, y] = spread(blocks, device.maxWorkgroups);
   return [
@@ -74,36 +74,42 @@ function dispatchesOf({ bias }: Conv2dShape, device: DeviceTraits, layer: Layer,
       wgsl: new URL('./winograd-input.wgsl', import.meta.url),
       constants: { SUBGROUP: device.subgroupSize },
       bind: [backward ? 'dy' : 'x', 'scratch'],
-      uniforms: [...source, depth4, tiles, ...tilesPerImage, top, left, v.step, firstImage],
+      uniforms: [...source, depth4, tiles, ...tilesPerImage, top, left, v.first, v.step, firstImage],
       workgroups: transformsOf(tiles, device),
     },
     {
       wgsl: new URL('./winograd-product.subgroup.wgsl', import.meta.url),
       constants: { ...tileConstants(rows4 * 4, device), TRANSPOSED: Number(backward) },
       bind: ['scratch'],
-      uniforms: [tiles, depth4, rows4, v.step, u.first, u.step, m.first, m.step],
+      uniforms: [tiles, depth4, rows4, v.first, v.step, u.first, u.step, m.first, m.step],
       workgroups: [x, y, POINTS],
     },
     {
       wgsl: new URL('./winograd-output.wgsl', import.meta.url),
       constants: { SUBGROUP: device.subgroupSize },
-      bind: ['scratch', biased ? 'bias' : 'weight', backward ? 'dx' : 'y'],
-      uniforms: [...result, rows4, tiles, ...tilesPerImage, m.first, m.step, firstImage, Number(biased)],
+      bind: ['scratch', epilogue.has === 1 ? epilogue.terms : 'weight', backward ? 'dx' : 'y'],
+      uniforms: [...result, rows4, tiles, ...tilesPerImage, m.first, m.step, firstImage, ...epilogueUniforms(epilogue)],
       workgroups: transformsOf(tiles, device),
     },
   ];
 }
 
-function variant(backward: boolean): Variant<Conv2dShape> {
+function variant(backward: boolean): Pick<ForwardVariant, 'name' | 'usable' | 'preferred' | 'scratchWords'> {
   const scratchWords = (shape: Conv2dShape): number => wordsUpTo(layerOf(shape, backward).m);
   return {
     name: 'winograd',
     usable: (shape, device) => isUsable(shape, device, scratchWords(shape)),
     preferred: (shape, device) => pays(shape, device, timesOf(shape, backward)),
     scratchWords,
-    dispatches: (shape, device) => dispatches(shape, device, backward),
   };
 }
 
-export const winogradForward = variant(false);
-export const winogradInputGradient = variant(true);
+export const winogradForward: ForwardVariant = {
+  ...variant(false),
+  dispatches: (shape, device, epilogue = plainEpilogue(shape)) => dispatches(shape, device, false, epilogue),
+};
+
+export const winogradInputGradient: Variant<Conv2dShape> = {
+  ...variant(true),
+  dispatches: (shape, device) => dispatches(shape, device, true, plainEpilogue({ ...shape, bias: false })),
+};

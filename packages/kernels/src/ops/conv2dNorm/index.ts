@@ -11,6 +11,7 @@ import { checkConv2d, multiplyAddFlops, outputPixels, outputSize, type Conv2dSha
 import { subgroupForward } from '../conv2d/subgroup.js';
 import { tiledForward } from '../conv2d/tiled.js';
 import { windowForward } from '../conv2d/window.js';
+import { winogradForward } from '../conv2d/winograd.js';
 import {
   chooseVariant,
   f32,
@@ -65,7 +66,9 @@ const variant = (forward: ForwardVariant): Variant<Conv2dNormShape> => ({
   name: forward.name,
   usable: (shape, device) => forward.usable(shape, device) && (forward.takes?.(shape, device, epilogueOf(shape)) ?? true),
   preferred: (shape, device) => forward.preferred?.(shape, device) ?? true,
-  scratchWords: ({ norm, filters }) => (norm === undefined ? 0 : 2 * padded(filters)),
+  // A variant that has scratch memory of its own keeps its start free for terms and factors.
+  scratchWords: (shape, device) =>
+    Math.max(forward.scratchWords?.(shape, device) ?? 0, shape.norm === undefined ? 0 : 2 * padded(shape.filters)),
   dispatches: (shape, device) => [
     ...(shape.norm === undefined ? [] : [fold(shape, shape.norm)]),
     ...forward.dispatches(shape, device, epilogueOf(shape)),
@@ -107,7 +110,7 @@ export const conv2dNorm: Op<Conv2dNormShape> = {
       flops: (shape) => multiplyAddFlops(shape) + 3 * outputPixels(shape) * shape.filters,
       tolerance: 1e-5,
       reference: evaluateReference,
-      variants: [tiledForward, tapsForward, windowForward, subgroupForward, plainForward].map(variant),
+      variants: [tiledForward, winogradForward, tapsForward, windowForward, subgroupForward, plainForward].map(variant),
     },
   },
   check(shape) {
