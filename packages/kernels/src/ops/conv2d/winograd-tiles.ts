@@ -17,7 +17,7 @@ const WANTED_SCRATCH_WORDS = 2 ** 22;
 const MOST_SCRATCH_WORDS = 2 ** 25;
 /** Fewer channels or filters gain nothing in any shape. */
 const LEAST_CHANNELS = 16;
-/** How many times faster than the direct form it has to be by the estimate, which is right to some 15 %. */
+/** How many times faster than the direct form it has to be by the estimate. */
 const LEAST_GAIN = 1.1;
 
 export interface Piece {
