@@ -4,7 +4,10 @@ import type { DeviceTraits, Dispatch, Variant } from '../op.js';
 import { outputSize, type Conv2dShape } from './shape.js';
 
 export interface Epilogue {
-  /** The tensor with a term for each filter [F4], behind it perhaps a factor for each [F4]; any other where `has` is 0. */
+  /**
+   * The tensor with a term for each filter [F4], behind it perhaps a factor for each [F4]; any other where `has` is 0. Of `scratch` it is
+   * the start, which a variant that needs scratch memory itself keeps free.
+   */
   readonly terms: string;
   /** 0: neither terms nor factors; 1: terms; 2: both. */
   readonly has: 0 | 1 | 2;

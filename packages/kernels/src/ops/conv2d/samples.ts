@@ -2,7 +2,7 @@
 import type { ErrorSample } from '../op.js';
 import type { Conv2dShape } from './shape.js';
 
-const base: Conv2dShape = {
+export const base: Conv2dShape = {
   batch: 2,
   height: 7,
   width: 7,

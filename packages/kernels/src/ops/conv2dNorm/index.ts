@@ -3,10 +3,10 @@
 // sums before they store them, so that neither the convolution's output nor the normalised one ever reaches memory.
 import { paddedNormal } from '../../testing/random.js';
 import { tapsForward } from '../conv2d/taps.js';
-import type { Epilogue, ForwardVariant } from '../conv2d/epilogue.js';
-import { outputsOf } from '../conv2d/epilogue.js';
+import { outputsOf, type Epilogue, type ForwardVariant } from '../conv2d/epilogue.js';
 import { conv2d } from '../conv2d/index.js';
 import { plainForward } from '../conv2d/plain.js';
+import { base as convolution } from '../conv2d/samples.js';
 import { checkConv2d, multiplyAddFlops, outputPixels, outputSize, type Conv2dShape } from '../conv2d/shape.js';
 import { subgroupForward } from '../conv2d/subgroup.js';
 import { tiledForward } from '../conv2d/tiled.js';
@@ -77,21 +77,7 @@ const variant = (forward: ForwardVariant): Variant<Conv2dNormShape> => ({
 
 const { x, weight, bias } = Object.fromEntries(conv2d.passes['forward']!.tensors.map((tensor) => [tensor.name, tensor]));
 
-const base: Conv2dNormShape = {
-  batch: 2,
-  height: 8,
-  width: 8,
-  channels: 8,
-  filters: 8,
-  kernel: [3, 3],
-  stride: [1, 1],
-  padding: [1, 1, 1, 1],
-  groups: 1,
-  bias: false,
-  norm: 1e-3,
-  relu: true,
-  pool: false,
-};
+const base: Conv2dNormShape = { ...convolution, height: 8, width: 8, norm: 1e-3, relu: true, pool: false };
 
 const { norm: _, ...withoutNorm } = base;
 
