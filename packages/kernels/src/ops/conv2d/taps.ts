@@ -1,6 +1,6 @@
 // The dispatches of conv2d's `taps` variants, for images with one channel: they read only the first word of each padded
 // pixel and sum over taps, where `subgroup` would spend three quarters of its loads and multiply-adds on padding. On lavapipe
-// the forward pass is 1.6 to 3 times as fast (what remains is mostly its stores), the weight gradient 1.6 to 7 times.
+// the forward pass is more than 1.6 to 3 times as fast, the weight gradient 1.6 to 7 times.
 import { padded, spread, type DeviceTraits, type Variant } from '../op.js';
 import { epilogueUniforms, plainEpilogue, type ForwardVariant } from './epilogue.js';
 import { sizesOf, sumPartials } from './plain.js';
