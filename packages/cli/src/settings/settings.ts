@@ -224,7 +224,7 @@ export const search = {
     COMPRESS.cohort,
   ),
   memory: integer(
-    { flags: '--memory <MiB>', about: "device memory that an auto cohort's parameters and activations may take" },
+    { flags: '--memory <MiB>', about: 'device memory that an auto cohort may take beside the images' },
     1,
     COMPRESS.memory,
     1_048_576,

@@ -1,5 +1,6 @@
 // A network compiled for a device: arenas, and the steps of one batch recorded once and replayed.
-import { adam, Allocations, fusesNorm, lossScale, Recorder, sgd, type Gpu, type Recording, type Slice } from '@n2n/kernels';
+import { adam, Allocations, chooseVariant, fusesNorm, lossScale, Recorder, sgd } from '@n2n/kernels';
+import type { Gpu, Precision, Recording, Slice } from '@n2n/kernels';
 import type { NetworkSpec } from '../network/index.js';
 import type { Feed } from '../train/feed.js';
 import { initialScaling, type LossScaling } from '../train/loss-scaling.js';
@@ -178,21 +179,31 @@ export class TrainingPlan {
   }
 }
 
+/** What the kernels of a plan, and with them its scratch memory, depend on. */
+export type PlanDevice = Pick<Gpu, 'alignment' | 'traits' | 'choices'>;
+
 /**
- * Device bytes that training a network takes beside the feed: parameters, gradients, moments, activations. Scratch is left out. Throws
- * SpecError when no plan computes the network.
+ * Device bytes that training a network takes beside the feed: parameters, gradients, moments, activations, scratch. Throws SpecError
+ * when no plan computes the network, ShapeError when no kernel can.
  */
 export function trainingBytes(
   spec: NetworkSpec,
   batch: number,
-  { objective, optimiser }: Pick<TrainingPlanOptions, 'objective' | 'optimiser'>,
-  alignment: number,
+  {
+    objective,
+    optimiser,
+    precision,
+  }: Pick<TrainingPlanOptions, 'objective' | 'optimiser'> & { readonly precision?: Precision | undefined },
+  { alignment, traits, choices }: PlanDevice,
 ): number {
   const calls = new CallList();
   emitStep(calls, spec, batch, { objective, seed: 0 });
   const { trained, state } = parameterBytes(spec, alignment);
   const copies = optimiser.kind === 'adam' ? 4 : 3; // themselves, their gradients, one moment or two
-  return copies * trained + state + calls.allocate(alignment / 4).words * 4;
+  const scratchWords = calls.calls.map(
+    ({ op, pass, shape }) => chooseVariant(op, pass, shape, traits, { precision, choices }).scratchWords?.(shape, traits) ?? 0,
+  );
+  return copies * trained + state + (calls.allocate(alignment / 4).words + Math.max(...scratchWords)) * 4;
 }
 
 function emitStep(

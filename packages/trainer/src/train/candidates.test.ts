@@ -182,7 +182,7 @@ describe('a device that fails is no outcome', () => {
 describe('a cohort whose size follows from the memory', () => {
   it('holds as many at a time as fit', async () => {
     const candidates = [wide(4), wide(8), wide(64), wide(12)];
-    const bytes = candidates.map(({ spec }) => trainingBytes(spec, settings.batch, settings, gpu.alignment));
+    const bytes = candidates.map(({ spec }) => trainingBytes(spec, settings.batch, settings, gpu));
     const changed = { ...settings, cohort: 'auto' as const, memoryBytes: bytes[0]! + bytes[1]! };
     const trainer = await CandidateTrainer.create(gpu, images, indices, changed);
     const sizes = new Map<number, number>();
@@ -203,10 +203,11 @@ describe('a cohort whose size follows from the memory', () => {
     const withFeed = gpu.statistics.bytesAllocated;
     const parameters = await Parameters.create(gpu, spec, initialWeights(spec, 1));
     const plan = await TrainingPlan.create(gpu, parameters, feed, { ...settings, seed: 1, steps: 2 });
-    // Beside those a plan has its scratch, totals, learning rates and uniforms.
-    const others = plan.memory.scratchBytes + 8192;
+    expect(plan.memory.scratchBytes).toBeGreaterThan(0);
+    // Beside those a plan has totals, learning rates and uniforms.
+    const others = 8192;
     const taken = gpu.statistics.bytesAllocated - withFeed;
-    const told = trainingBytes(spec, settings.batch, settings, gpu.alignment);
+    const told = trainingBytes(spec, settings.batch, settings, gpu);
     expect(taken).toBeGreaterThanOrEqual(told);
     expect(taken).toBeLessThan(told + others);
     await plan.destroy();

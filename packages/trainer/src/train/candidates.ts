@@ -102,7 +102,7 @@ export class CandidateTrainer {
    */
   async judge(candidates: readonly Candidate[], options: JudgeOptions = {}): Promise<CandidateOutcome[]> {
     const outcomes: CandidateOutcome[] = [];
-    for (const cohort of cohortsOf(candidates, this.settings, this.gpu.alignment))
+    for (const cohort of cohortsOf(candidates, this.settings, this.gpu))
       outcomes.push(...(await this.#judgeCohort(cohort, outcomes.length, options)));
     return outcomes;
   }

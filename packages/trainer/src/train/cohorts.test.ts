@@ -18,14 +18,14 @@ const settings: CandidateSettings = {
   cohort: 'auto',
   preprocessing: { mean: [0.4], std: [0.3] },
 };
-const ALIGNMENT = 256;
+const device = { alignment: 256, traits: { subgroupSize: 8, f16: false, kind: 'cpu', maxWorkgroups: 65_535 }, choices: {} } as const;
 
-const bytesOf = (spec: NetworkSpec): number => trainingBytes(spec, settings.batch, settings, ALIGNMENT);
+const bytesOf = (spec: NetworkSpec): number => trainingBytes(spec, settings.batch, settings, device);
 
 /** Sizes of the cohorts of students with these specs, none left out and none moved. */
 function sizes(specs: readonly NetworkSpec[], changed: Partial<CandidateSettings> = {}): number[] {
   const candidates = specs.map((spec) => ({ spec, hash: specHash(spec) }));
-  const cohorts = cohortsOf(candidates, { ...settings, ...changed }, ALIGNMENT);
+  const cohorts = cohortsOf(candidates, { ...settings, ...changed }, device);
   expect(cohorts.flat()).toEqual(candidates);
   return cohorts.map(({ length }) => length);
 }

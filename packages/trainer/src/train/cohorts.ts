@@ -1,6 +1,7 @@
 // Who is judged side by side, and when the worse of a cohort stop.
+import { ShapeError } from '@n2n/kernels';
 import { SpecError, type NetworkSpec } from '../network/index.js';
-import { trainingBytes } from '../plan/plan.js';
+import { trainingBytes, type PlanDevice } from '../plan/plan.js';
 import type { Candidate, CandidateSettings } from './candidates.js';
 
 /** Students of an `auto` cohort at most: more share nothing else, and their results would be late. */
@@ -9,13 +10,13 @@ const MOST_SIDE_BY_SIDE = 64;
 const EARLIEST_RUNG = 1 / 27;
 
 /** Consecutive candidates, as many at a time as the settings say. */
-export function cohortsOf(candidates: readonly Candidate[], settings: CandidateSettings, alignment: number): Candidate[][] {
+export function cohortsOf(candidates: readonly Candidate[], settings: CandidateSettings, device: PlanDevice): Candidate[][] {
   const { cohort: size, sideBySide = MOST_SIDE_BY_SIDE, memoryBytes = Infinity, batch } = settings;
   const most = size === 'auto' ? Math.min(sideBySide, MOST_SIDE_BY_SIDE) : size;
   const cohorts: Candidate[][] = [];
   let taken = 0;
   for (const candidate of candidates) {
-    const bytes = size === 'auto' ? bytesOf(candidate.spec, batch, settings, alignment) : 0;
+    const bytes = size === 'auto' ? bytesOf(candidate.spec, batch, settings, device) : 0;
     const current = cohorts.at(-1);
     if (current === undefined || current.length >= most || taken + bytes > memoryBytes) {
       cohorts.push([candidate]);
@@ -29,11 +30,11 @@ export function cohortsOf(candidates: readonly Candidate[], settings: CandidateS
 }
 
 /** 0 for what no plan computes: it takes no memory. */
-function bytesOf(spec: NetworkSpec, batch: number, settings: CandidateSettings, alignment: number): number {
+function bytesOf(spec: NetworkSpec, batch: number, settings: CandidateSettings, device: PlanDevice): number {
   try {
-    return trainingBytes(spec, batch, settings, alignment);
+    return trainingBytes(spec, batch, settings, device);
   } catch (error) {
-    if (error instanceof SpecError) return 0;
+    if (error instanceof SpecError || error instanceof ShapeError) return 0;
     throw error;
   }
 }
