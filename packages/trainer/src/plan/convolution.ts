@@ -1,12 +1,11 @@
 // The shapes of convolutions with the nodes that run in their kernels.
 import type { Conv2dNormShape, Conv2dShape } from '@n2n/kernels';
-import type { NetworkSpec, NodeSpec } from '../network/index.js';
+import type { NetworkSpec, NodeSpec, Pair, Sides } from '../network/index.js';
 
-type Pair = readonly [number, number];
-type Edges = readonly [number, number, number, number];
 type FeatureMap = NetworkSpec['input'];
 
-const isSinglePixelPool = ({ type, attributes }: NodeSpec): boolean => type === 'max-pool' && String(attributes['kernel']) === '1,1';
+/** Keeps every n-th pixel. */
+export const isSinglePixelPool = ({ type, attributes }: NodeSpec): boolean => type === 'max-pool' && String(attributes['kernel']) === '1,1';
 
 /** Of nodes that start with a convolution of a map. Where a pool keeps every n-th pixel of the output, no other is computed. */
 export function convShape(
@@ -26,7 +25,7 @@ export function convShape(
     filters: filters as number,
     kernel: kernel as unknown as Pair,
     stride: [down * keptDown, right * keptRight],
-    padding: padding as unknown as Edges,
+    padding: padding as unknown as Sides,
     groups: groups as number,
     bias: bias as boolean,
   };

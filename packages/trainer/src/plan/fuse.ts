@@ -3,6 +3,7 @@
 // convolution with the batch-norm, the ReLU and the small max-pool behind it. Elementwise passes cost what they read and write, and
 // one pass over a map reads and writes it once, or not at all.
 import type { NodeSpec, NetworkSpec } from '../network/index.js';
+import { isSinglePixelPool } from './convolution.js';
 
 /** Nodes that are lowered together, in topological order; only the last one's output is stored. Mostly a single node. */
 export interface Unit {
@@ -91,7 +92,7 @@ function stridedUnit(convolution: NodeSpec, graph: Graph, taken: ReadonlySet<str
   const nodes = [convolution];
   takeRelus(nodes, graph, taken);
   const pool = onlyReader(nodes, graph, taken);
-  if (pool?.type !== 'max-pool' || String(pool.attributes['kernel']) !== '1,1') return undefined;
+  if (pool === undefined || !isSinglePixelPool(pool)) return undefined;
   nodes.push(pool);
   takeRelus(nodes, graph, taken);
   return { nodes, lead: convolution, inputs: convolution.inputs };

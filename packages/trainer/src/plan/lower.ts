@@ -12,7 +12,7 @@ import {
   type Conv2dShape,
   type Op,
 } from '@n2n/kernels';
-import { SpecError } from '../network/index.js';
+import { SpecError, type Pair, type Sides } from '../network/index.js';
 import { fuses, gradient, inputGradient, mapShape, output, parameter, type Lowering, type NodeContext } from './context.js';
 import { convNormShape, convShape } from './convolution.js';
 import type { Activation, External, Place } from './graph.js';
@@ -21,9 +21,6 @@ import { elementwiseLowerings } from './lower-elementwise.js';
 import { norm, normPlaces } from './norm.js';
 
 const clockPlace: External = { kind: 'external', arena: 'batch', name: 'clock' };
-
-type Pair = readonly [number, number];
-type Edges = readonly [number, number, number, number];
 
 const convShapeOf = (context: NodeContext): Conv2dShape => convShape([context.node, ...context.fused], context.batch, mapShape(context));
 
@@ -79,12 +76,12 @@ const linearShape = (context: NodeContext): { batch: number; inputs: number; out
 
 const windowShape = (
   context: NodeContext,
-): { batch: number; channels: number; height: number; width: number; kernel: Pair; stride: Pair; padding: Edges } => ({
+): { batch: number; channels: number; height: number; width: number; kernel: Pair; stride: Pair; padding: Sides } => ({
   batch: context.batch,
   ...mapShape(context),
   kernel: context.node.attributes['kernel'] as unknown as Pair,
   stride: context.node.attributes['stride'] as unknown as Pair,
-  padding: context.node.attributes['padding'] as unknown as Edges,
+  padding: context.node.attributes['padding'] as unknown as Sides,
 });
 
 const averageShape = (context: NodeContext): ReturnType<typeof windowShape> & { countIncludePad: boolean } => ({

@@ -2,6 +2,7 @@
 import { batchNorm, batchNormPool, padded, type BatchNormPoolShape, type BatchNormShape, type Op } from '@n2n/kernels';
 import { SpecError, type NodeSpec } from '../network/index.js';
 import { fuses, gradient, inputGradient, mapShape, output, parameter, state, type Lowering, type NodeContext } from './context.js';
+import { isSinglePixelPool } from './convolution.js';
 import type { Place } from './graph.js';
 
 /** The pass that masks the gradient of a ReLU behind a sum reads it anyway: it may come in two parts. */
@@ -31,7 +32,7 @@ const batchNormPoolShape = (context: NodeContext): BatchNormPoolShape => ({
   ...mapShape(context),
   ...normAttributes(context),
   relu: fuses(context, 'relu'),
-  window: String(context.fused.find(({ type }) => type === 'max-pool')?.attributes['kernel']) === '1,1' ? 1 : 2,
+  window: context.fused.some(isSinglePixelPool) ? 1 : 2,
 });
 
 /** Where a batch-norm's parameters and running statistics are. */

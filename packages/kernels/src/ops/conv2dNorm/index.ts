@@ -3,9 +3,9 @@
 // sums before they store them, so that neither the convolution's output nor the normalised one ever reaches memory.
 import { paddedNormal } from '../../testing/random.js';
 import { tapsForward } from '../conv2d/taps.js';
-import { outputsOf, type Epilogue, type ForwardVariant } from '../conv2d/epilogue.js';
+import { outputsOf, plainEpilogue, type Epilogue, type ForwardVariant } from '../conv2d/epilogue.js';
 import { conv2d } from '../conv2d/index.js';
-import { plainForward } from '../conv2d/plain.js';
+import { plainForward, workgroupsOf } from '../conv2d/plain.js';
 import { base as convolution } from '../conv2d/samples.js';
 import { checkConv2d, multiplyAddFlops, outputPixels, outputSize, type Conv2dShape } from '../conv2d/shape.js';
 import { subgroupForward } from '../conv2d/subgroup.js';
@@ -49,17 +49,18 @@ const channel = (name: string): Tensor => ({
   },
 });
 
-const epilogueOf = ({ norm, bias, relu, pool }: Conv2dNormShape): Epilogue => ({
-  ...(norm === undefined ? { terms: bias ? 'bias' : 'weight', has: bias ? 1 : 0 } : { terms: 'scratch', has: 2 }),
-  relu,
-  side: pool ? 2 : 1,
+const epilogueOf = (shape: Conv2dNormShape): Epilogue => ({
+  ...plainEpilogue(shape),
+  ...(shape.norm === undefined ? {} : { terms: 'scratch', has: 2 }),
+  relu: shape.relu,
+  side: shape.pool ? 2 : 1,
 });
 
-const fold = ({ filters, bias }: Conv2dNormShape, epsilon: number): Dispatch => ({
+const fold = ({ filters, bias }: Conv2dNormShape, epsilon: number, device: DeviceTraits): Dispatch => ({
   wgsl: new URL('./fold.wgsl', import.meta.url),
   bind: ['gamma', 'beta', 'runningMean', 'runningVariance', bias ? 'bias' : 'gamma', 'scratch'],
   uniforms: [padded(filters) / 4, Number(bias), f32(epsilon)],
-  workgroups: [Math.ceil(padded(filters) / 4 / 64), 1, 1],
+  workgroups: workgroupsOf(padded(filters) / 4, device),
 });
 
 const variant = (forward: ForwardVariant): Variant<Conv2dNormShape> => ({
@@ -70,7 +71,7 @@ const variant = (forward: ForwardVariant): Variant<Conv2dNormShape> => ({
   scratchWords: (shape, device) =>
     Math.max(forward.scratchWords?.(shape, device) ?? 0, shape.norm === undefined ? 0 : 2 * padded(shape.filters)),
   dispatches: (shape, device) => [
-    ...(shape.norm === undefined ? [] : [fold(shape, shape.norm)]),
+    ...(shape.norm === undefined ? [] : [fold(shape, shape.norm, device)]),
     ...forward.dispatches(shape, device, epilogueOf(shape)),
   ],
 });
